@@ -1,0 +1,125 @@
+/** The port of the time-series store. `historians/lake.ts` (DuckDB) and `historians/memory.ts` (the oracle of tests) implement it. */
+import type { Frame } from '@penstock/frame'
+
+export interface SeriesKey {
+  site: string
+  device: string
+  stream: string
+}
+/** Half-open range of time: from ≤ t < to, ns since the epoch. */
+export interface TimeRange {
+  fromNs: bigint
+  toNs: bigint
+}
+
+export interface ReadQuery extends TimeRange {
+  site: string
+  device: string
+  stream: string
+  /** All columns where left out. */
+  columns?: readonly string[]
+  /** At most this many rows. */
+  limit?: number
+  /** Newest first where true; oldest first otherwise. */
+  descending?: boolean
+  /**
+   * Downsample to about this many rows, keeping for every column the rows of its minimum and maximum in each slice of
+   * time, so that no spike vanishes. Rows are real rows.
+   */
+  points?: number
+}
+
+/** A span whose readings are aggregated: one local hour (UTC edges are computed by the caller from the site's zone). */
+export interface BucketQuery {
+  site: string
+  device: string
+  stream: string
+  /** Sorted, disjoint, half-open. */
+  spans: readonly TimeRange[]
+}
+
+/** Aggregate of one numeric column over one span. Spans without any row are absent. */
+export interface Bucket {
+  column: string
+  startNs: bigint
+  /** Rows that hold a number in this column. */
+  n: number
+  /** null where n is 0. Exact for whole numbers while |sum| < 2^53; for others the sum in order of time. */
+  sum: number | null
+  min: number | null
+  max: number | null
+  /** Value of the earliest and the latest row that holds one. */
+  first: number | null
+  last: number | null
+  /** Rows whose number is missing and whose status is neither ok nor `closed`. */
+  failed: number
+  /** Rows whose number is missing and whose status is `closed`. */
+  closed: number
+  /** All rows of the stream in the span (n + failed + closed + plain holes). */
+  rows: number
+}
+
+export type Resolution = 'hour' | 'day'
+/** `sensor`: one device. `site`: all devices of the site together; `device` is then ''. */
+export type Level = 'sensor' | 'site'
+
+export interface Aggregate extends Bucket {
+  level: Level
+  resolution: Resolution
+  site: string
+  device: string
+  stream: string
+  /** Local date `YYYY-MM-DD` and, for hours, the local hour; weekday with Monday 0. */
+  date: string
+  hour: number | null
+  weekday: number
+  endNs: bigint
+  mean: number | null
+  /** Rows expected in this bucket by the site's opening hours; null where the configuration does not say. */
+  expected: number | null
+  /** Counts up whenever a recomputation changed the row; from 1. */
+  revision: number
+  computedAtMs: number
+}
+
+export interface AggregateQuery {
+  level: Level
+  resolution: Resolution
+  stream: string
+  column: string
+  site?: string
+  device?: string
+  fromNs?: bigint
+  toNs?: bigint
+}
+
+export interface StreamInfo extends SeriesKey {
+  columns: { name: string; type: 'float' | 'int' | 'bool' | 'text' | 'vector'; unit?: string }[]
+  rows: number
+  firstNs: bigint
+  lastNs: bigint
+}
+
+export interface Historian {
+  /**
+   * Resolves when the frames and, in the same transaction, the cursor are durable. A second row of the same series and
+   * time replaces the first, whole. Writing the same frames again leaves the historian as writing them once. A column
+   * that comes with another type than before is kept beside it, and numbers widen: nothing is dropped.
+   */
+  write(frames: readonly Frame[], cursor?: number): Promise<void>
+  /** The last cursor given to `write`; 0 where none was. */
+  cursor(): Promise<number>
+  /** Rows in order of time, one frame per ≤ 10,000 rows. Holes of rows that never had the column are null. */
+  read(query: ReadQuery): AsyncIterable<Frame>
+  /** Every series with its columns, ordered by site, device, stream. */
+  streams(): Promise<StreamInfo[]>
+  /** In order of start, then column. Only numeric (float, int) columns. */
+  buckets(query: BucketQuery): Promise<Bucket[]>
+  /** Replaces rows of the same (level, resolution, site, device, stream, column, startNs); with the cursor in the same transaction. */
+  writeAggregates(rows: readonly Aggregate[], cursor?: number): Promise<void>
+  /** The last cursor given to `writeAggregates`; 0 where none was. */
+  aggregatesCursor(): Promise<number>
+  /** In order of start, then site, then device. */
+  readAggregates(query: AggregateQuery): AsyncIterable<Aggregate>
+  close(): Promise<void>
+}

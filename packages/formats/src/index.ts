@@ -1,0 +1,1 @@
+export type { Checkpoint, Decoded, Decoder, DecoderContext, Resume } from './decoder.ts'

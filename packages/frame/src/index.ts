@@ -1,0 +1,49 @@
+export {
+  type DecodeLimits,
+  decodeEnvelope,
+  decodeReceipt,
+  decodeStatus,
+  encodeEnvelope,
+  encodeReceipt,
+  encodeStatus,
+  withStatuses,
+} from './codec.ts'
+export { EXIT, UserError, WireError } from './errors.ts'
+export * from './frame.ts'
+export {
+  healthSchema,
+  LIMITS,
+  ledgerLineSchema,
+  nameSchema,
+  originSchema,
+  type PlainReading,
+  plainReadingSchema,
+  plainReadingsSchema,
+  receiptSchema,
+  rejectSchema,
+  statusSchema,
+  wireEnvelopeSchema,
+} from './schema.ts'
+export {
+  daysInMonth,
+  formatNs,
+  isZone,
+  MS_PER_DAY,
+  MS_PER_HOUR,
+  NS_PER_HOUR,
+  NS_PER_MS,
+  NS_PER_S,
+  parseIsoNs,
+  utcMs,
+  type Zone,
+  zoneOf,
+} from './time.ts'
+export {
+  cloudFilters,
+  framesTopic,
+  parseTopic,
+  readingsTopic,
+  receiptTopic,
+  statusTopic,
+  type Topic,
+} from './topics.ts'

@@ -1,0 +1,1 @@
+export type { Entry, Log, LogStats } from './log.ts'
