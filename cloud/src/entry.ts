@@ -1,0 +1,172 @@
+/**
+ * What one entry of the journal holds: a line of JSON that says how it came, then the payload just as it was received.
+ *
+ *     {"kind":"envelope","at":1767225600000,"gateway":"bench","epoch":"k3…","seq":17}⏎<bytes of the envelope>
+ *
+ * The journal is the bronze zone: nothing is interpreted before it is stored, so that a better reader can read it again.
+ */
+import {
+  type Column,
+  decodeEnvelope,
+  type Frame,
+  LIMITS,
+  NS_PER_MS,
+  type PlainReading,
+  parseIsoNs,
+  plainReadingsSchema,
+  type Reject,
+  WireError,
+} from '@penstock/frame'
+import * as z from 'zod'
+import type { JournalEntry } from './projector.ts'
+
+export type EntryHead =
+  | { kind: 'envelope'; at: number; gateway: string; epoch: string; seq: number }
+  /** One or more readings of a plain device. */
+  | { kind: 'readings'; at: number; site: string; device: string; stream: string }
+  /** Bytes that broke the contract of the wire; kept with the reason. */
+  | { kind: 'invalid'; at: number; reason: string; topic: string; gateway?: string; epoch?: string; seq?: number }
+
+const headSchema: z.ZodType<EntryHead> = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('envelope'), at: z.number(), gateway: z.string(), epoch: z.string(), seq: z.int() }),
+  z.object({ kind: z.literal('readings'), at: z.number(), site: z.string(), device: z.string(), stream: z.string() }),
+  z.object({
+    kind: z.literal('invalid'),
+    at: z.number(),
+    reason: z.string(),
+    topic: z.string(),
+    gateway: z.string().exactOptional(),
+    epoch: z.string().exactOptional(),
+    seq: z.int().exactOptional(),
+  }),
+])
+
+const newline = 0x0a
+
+export const encodeEntry = (head: EntryHead, payload: Uint8Array): Uint8Array =>
+  Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), payload])
+
+/** Reads an entry that `encodeEntry` wrote. Total: what cannot be read is a reject, for the journal never stops a projector. */
+export const decodeEntry = (seq: number, body: Uint8Array): JournalEntry => {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  const end = bytes.indexOf(newline)
+  let head: EntryHead
+  try {
+    head = headSchema.parse(JSON.parse(bytes.toString('utf8', 0, end)))
+  } catch {
+    return {
+      ...nothing(seq, 0),
+      rejects: [rejectOf('journal', 'the head of the journal entry cannot be read', bytes, 0)],
+    }
+  }
+  const payload = bytes.subarray(end + 1)
+  const base = nothing(seq, head.at)
+  switch (head.kind) {
+    case 'envelope': {
+      const from = { gateway: head.gateway, epoch: head.epoch, gatewaySeq: head.seq }
+      try {
+        return { ...base, ...from, ...decodeEnvelope(payload) }
+      } catch (error) {
+        return { ...base, ...from, rejects: [rejectOf(head.gateway, reasonOf(error), payload, head.at)] }
+      }
+    }
+    case 'readings':
+      return { ...base, ...decodePlain(head, payload) }
+    case 'invalid': {
+      const from = head.gateway === undefined ? {} : { gateway: head.gateway }
+      return { ...base, ...from, rejects: [rejectOf(head.topic, head.reason, payload, head.at)] }
+    }
+  }
+}
+
+const nothing = (seq: number, receivedMs: number): JournalEntry => ({
+  seq,
+  receivedMs,
+  frames: [],
+  rejects: [],
+  ledger: [],
+})
+
+const reasonOf = (error: unknown): string => {
+  if (error instanceof WireError) return error.message
+  throw error
+}
+
+const rejectOf = (source: string, reason: string, bytes: Uint8Array, at: number): Reject => ({
+  origin: { source: source.slice(0, LIMITS.nameCharsMax) },
+  reason: reason.slice(0, LIMITS.reasonCharsMax),
+  text: Buffer.from(bytes.subarray(0, LIMITS.rejectTextCharsMax)).toString('utf8').slice(0, LIMITS.rejectTextCharsMax),
+  at: new Date(at).toISOString(),
+})
+
+/** Reads what a plain device sent. Throws a WireError where it is no reading. */
+export const readPlain = (payload: Uint8Array): PlainReading[] => {
+  if (payload.length > LIMITS.envelopeBytesMax)
+    throw new WireError(`the reading has more than ${LIMITS.envelopeBytesMax} bytes`)
+  let value: unknown
+  try {
+    value = JSON.parse(Buffer.from(payload).toString('utf8'))
+  } catch (cause) {
+    throw new WireError('the reading is not JSON', { cause })
+  }
+  const result = plainReadingsSchema.safeParse(value)
+  if (!result.success) {
+    throw new WireError(
+      'the reading is not of the form {"time":"2026-03-01T12:00:00Z","values":{"temperature":21.4}} or an array of these',
+    )
+  }
+  return Array.isArray(result.data) ? result.data : [result.data]
+}
+
+type PlainHead = Extract<EntryHead, { kind: 'readings' }>
+const decodePlain = (head: PlainHead, payload: Uint8Array): { frames: Frame[]; rejects: Reject[] } => {
+  let readings: PlainReading[]
+  try {
+    readings = readPlain(payload)
+  } catch (error) {
+    return {
+      frames: [],
+      rejects: [rejectOf(`${head.site}/${head.device}/${head.stream}`, reasonOf(error), payload, head.at)],
+    }
+  }
+  const arrivalNs = BigInt(head.at) * BigInt(NS_PER_MS)
+  // Readings without a time of their own get the moment of arrival, 1 µs apart, so that none replaces another.
+  const times = readings.map(
+    (r, i) => (r.time === undefined ? undefined : parseIsoNs(r.time)) ?? arrivalNs + BigInt(i) * 1000n,
+  )
+  // A frame's offsets are below 2^53 ns (104 days): readings further apart go into frames of their own.
+  const frames: Frame[] = []
+  let from = 0
+  for (let i = 1; i <= readings.length; i++) {
+    const apart = i < readings.length ? (times[i] ?? 0n) - (times[from] ?? 0n) : undefined
+    if (apart !== undefined && apart < 2n ** 53n && apart > -(2n ** 53n)) continue
+    frames.push(plainFrame(head, readings.slice(from, i), times.slice(from, i)))
+    from = i
+  }
+  return { frames, rejects: [] }
+}
+
+const plainFrame = (head: PlainHead, readings: PlainReading[], times: bigint[]): Frame => {
+  const startNs = times[0] ?? 0n
+  const names = [...new Set(readings.flatMap(r => Object.keys(r.values)))]
+  const columns = names.flatMap(name =>
+    plainColumns(
+      name,
+      readings.map(r => r.values[name] ?? null),
+    ),
+  )
+  const { site, device, stream } = head
+  return { site, device, stream, startNs, offsetsNs: Float64Array.from(times, t => Number(t - startNs)), columns }
+}
+
+/** A column per type of value that stands under the name: a device that sends 21.4 and then "error" loses neither. */
+const plainColumns = (name: string, values: (number | string | boolean | null)[]): Column[] => {
+  const kinds = new Set(values.flatMap(v => (v === null ? [] : [typeof v])))
+  const columns: Column[] = []
+  const nameFor = (kind: string) => (kinds.size > 1 && kind !== 'number' ? `${name}.${kind}` : name)
+  const only = <T>(kind: string) => values.map(v => (typeof v === kind ? (v as T) : null))
+  if (kinds.has('number') || kinds.size === 0) columns.push({ name, type: 'float', values: only<number>('number') })
+  if (kinds.has('string')) columns.push({ name: nameFor('string'), type: 'text', values: only<string>('string') })
+  if (kinds.has('boolean')) columns.push({ name: nameFor('boolean'), type: 'bool', values: only<boolean>('boolean') })
+  return columns
+}

@@ -1,0 +1,202 @@
+/**
+ * From the wire into the journal: topic → sequence check → decode and validate → journal → receipt.
+ *
+ *     accept() ─► queue (bounded in bytes) ─► one append at a time: all that waits, with its watermarks ─► receipts
+ *
+ * One append holds many messages and their watermarks, and either all of it is durable or none: a failed append therefore
+ * never leaves a hole behind a later message of the same gateway. The append is one sync, so receipts come grouped.
+ */
+import { decodeEnvelope, type Receipt, WireError } from '@penstock/frame'
+import type { Log } from '@penstock/log'
+import { type EntryHead, encodeEntry, readPlain } from './entry.ts'
+import type { JournalEntry } from './projector.ts'
+
+export interface IngestOptions {
+  journal: Log
+  now(): Date
+  /** What waits for the journal; beyond it `frames` and `readings` wait. */
+  queueBytesMax: number
+  /** Entries that were decoded here anyway, so that projectors at the journal's end need not decode them again. */
+  onDecoded?(entry: JournalEntry): void
+  log: { warn(o: object, m: string): void; error(o: object, m: string): void }
+}
+
+export interface Ingest {
+  /**
+   * Takes one envelope of a gateway. Resolves, when the journal has it (or had it before), with the receipt to send.
+   * Rejects where the journal fails: then nothing is acknowledged and the sender goes back.
+   */
+  frames(gateway: string, epoch: string, seq: number, body: Uint8Array): Promise<Receipt>
+  /** Takes what a plain device sent. Resolves when the journal has it. Bytes that are no reading are journaled as rejects. */
+  readings(target: { site: string; device: string; stream: string }, body: Uint8Array): Promise<void>
+  /** Journals bytes that nobody can take (an unknown topic of ours, a forged identity) as a reject. */
+  invalid(topic: string, reason: string, body: Uint8Array): Promise<void>
+  /** What the journal has of a gateway's epoch. */
+  receipt(gateway: string, epoch: string): Receipt
+  /** Resolves when all that was taken is in the journal. */
+  close(): Promise<void>
+  stats(): {
+    envelopes: number
+    duplicates: number
+    resends: number
+    invalid: number
+    rows: number
+    queuedBytes: number
+  }
+}
+
+interface Item {
+  head: EntryHead
+  body: Uint8Array
+  resolve(receipt: Receipt): void
+  reject(error: unknown): void
+}
+
+/** Bytes of one append; the log bounds an entry, this bounds what one sync waits for. */
+const appendBytesMax = 16 * 1024 * 1024
+
+export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: IngestOptions): Ingest => {
+  const queue: Item[] = []
+  let queuedBytes = 0
+  let writing: Promise<void> | undefined
+  let roomWaiters: (() => void)[] = []
+  const counts = { envelopes: 0, duplicates: 0, resends: 0, invalid: 0, rows: 0 }
+
+  const keyOf = (gateway: string, epoch: string) => `through/${gateway}/${epoch}`
+  const throughOf = (gateway: string, epoch: string): number => {
+    const through = journal.state(keyOf(gateway, epoch))
+    return typeof through === 'number' ? through : 0
+  }
+
+  const push = async (head: EntryHead, body: Uint8Array): Promise<Receipt> => {
+    while (queuedBytes > 0 && queuedBytes + body.length > queueBytesMax) {
+      await new Promise<void>(resolve => roomWaiters.push(resolve))
+    }
+    queuedBytes += body.length
+    const done = new Promise<Receipt>((resolve, reject) => queue.push({ head, body, resolve, reject }))
+    writing ??= write().finally(() => {
+      writing = undefined
+    })
+    return done
+  }
+
+  const write = async (): Promise<void> => {
+    // What arrives in the same turn of the event loop shares the first sync.
+    await new Promise(resolve => setImmediate(resolve))
+    while (queue.length > 0) {
+      const items = takeBatch()
+      const bytes = items.reduce((sum, item) => sum + item.body.length, 0)
+      try {
+        await writeBatch(items)
+      } catch (error) {
+        log.error({ err: error }, 'the journal could not be written; the senders will send again')
+        for (const item of items) item.reject(error)
+      }
+      queuedBytes -= bytes
+      const waiters = roomWaiters
+      roomWaiters = []
+      for (const wake of waiters) wake()
+    }
+  }
+
+  const takeBatch = (): Item[] => {
+    let bytes = 0
+    let n = 0
+    while (n < queue.length) {
+      bytes += queue[n]?.body.length ?? 0
+      if (n > 0 && bytes > appendBytesMax) break
+      n++
+    }
+    return queue.splice(0, n)
+  }
+
+  const writeBatch = async (items: Item[]): Promise<void> => {
+    const bodies: Uint8Array[] = []
+    const decoded: (Omit<JournalEntry, 'seq'> | undefined)[] = []
+    const state: Record<string, number> = {}
+    const settle: (() => void)[] = []
+    for (const item of items) {
+      const { head, body } = item
+      if (head.kind !== 'envelope') {
+        bodies.push(encodeEntry(head, body))
+        decoded.push(undefined)
+        settle.push(() => item.resolve({ epoch: '', through: 0 }))
+        continue
+      }
+      const key = keyOf(head.gateway, head.epoch)
+      const last = state[key] ?? throughOf(head.gateway, head.epoch)
+      if (head.seq !== last + 1) {
+        if (head.seq <= last) counts.duplicates++
+        else counts.resends++
+        const ahead = head.seq > last
+        settle.push(() => item.resolve({ epoch: head.epoch, through: last, ...(ahead && { resend: true }) }))
+        continue
+      }
+      const taken = take(head, body)
+      bodies.push(encodeEntry(taken.head, body))
+      decoded.push(taken.entry)
+      state[key] = taken.through
+      settle.push(() => item.resolve({ epoch: head.epoch, through: taken.through }))
+    }
+    if (bodies.length > 0) {
+      const lastSeq = await journal.append(bodies, state)
+      const firstSeq = lastSeq - bodies.length + 1
+      decoded.forEach((entry, i) => {
+        if (entry) onDecoded?.({ ...entry, seq: firstSeq + i })
+      })
+    }
+    for (const done of settle) done()
+  }
+
+  type EnvelopeHead = Extract<EntryHead, { kind: 'envelope' }>
+  const take = (head: EnvelopeHead, body: Uint8Array) => {
+    const { gateway, epoch, seq, at } = head
+    counts.envelopes++
+    try {
+      const envelope = decodeEnvelope(body)
+      for (const frame of envelope.frames) counts.rows += frame.offsetsNs.length
+      const through = envelope.loss ? Math.max(seq, envelope.loss.through) : seq
+      if (envelope.loss) log.warn({ gateway, epoch, loss: envelope.loss }, 'the gateway has lost a range of its spool')
+      const entry = { receivedMs: at, gateway, epoch, gatewaySeq: seq, ...envelope }
+      return { head, through, entry }
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error
+      counts.invalid++
+      log.warn({ gateway, epoch, seq, reason: error.message }, 'an envelope breaks the contract; journaled as a reject')
+      const invalid: EntryHead = {
+        kind: 'invalid',
+        at,
+        reason: error.message,
+        topic: `${gateway}/frames`,
+        gateway,
+        epoch,
+        seq,
+      }
+      return { head: invalid, through: seq, entry: undefined }
+    }
+  }
+
+  const atMs = () => now().getTime()
+  return {
+    frames: (gateway, epoch, seq, body) => push({ kind: 'envelope', at: atMs(), gateway, epoch, seq }, body),
+    async readings({ site, device, stream }, body) {
+      try {
+        counts.rows += readPlain(body).length
+        await push({ kind: 'readings', at: atMs(), site, device, stream }, body)
+      } catch (error) {
+        if (!(error instanceof WireError)) throw error
+        counts.invalid++
+        await push({ kind: 'invalid', at: atMs(), reason: error.message, topic: `${site}/${device}/${stream}` }, body)
+      }
+    },
+    async invalid(topic, reason, body) {
+      counts.invalid++
+      await push({ kind: 'invalid', at: atMs(), reason, topic }, body)
+    },
+    receipt: (gateway, epoch) => ({ epoch, through: throughOf(gateway, epoch) }),
+    async close() {
+      while (writing) await writing
+    },
+    stats: () => ({ ...counts, queuedBytes }),
+  }
+}
