@@ -1,0 +1,78 @@
+// npm start: installs, then runs a gateway and the cloud side by side, with a broker and a lake of their own.
+// What they keep stands in .data/; delete that folder to begin anew.
+import { spawn } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { buildPage, install, top } from './install.mjs'
+
+install()
+buildPage()
+
+const data = join(top, '.data')
+mkdirSync(join(data, 'inbox'), { recursive: true })
+
+const isFree = port =>
+  new Promise(resolve => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+const portsTried = 50
+const freePort = async wanted => {
+  for (let port = wanted; port < wanted + portsTried; port++) if (await isFree(port)) return port
+  process.stderr.write(`None of the ports ${wanted} to ${wanted + portsTried - 1} is free.\n`)
+  process.exit(1)
+}
+const pagePort = await freePort(8080)
+const brokerPort = await freePort(1883)
+
+/** The demo's configuration, with the ports that are free here. */
+const configure = program => {
+  const file = join(data, `${program}.yaml`)
+  const text = readFileSync(join(top, program, 'demo', `${program}.yaml`), 'utf8')
+  writeFileSync(file, text.replaceAll('8080', String(pagePort)).replaceAll('1883', String(brokerPort)))
+  return file
+}
+
+const children = ['cloud', 'gateway'].map(program => {
+  const args = [
+    '--conditions=@penstock/source',
+    '--import',
+    'tsx',
+    join(program, 'src', 'main.ts'),
+    'run',
+    configure(program),
+  ]
+  const child = spawn(process.execPath, args, { cwd: top, stdio: ['ignore', 'pipe', 'inherit'] })
+  child.stdout.pipe(process.stdout)
+  child.once('exit', (code, signal) => {
+    if (stopping) return
+    process.stderr.write(`The ${program} ended (${signal ?? `exit code ${code}`}); stopping.\n`)
+    process.exitCode = code || 1
+    stop()
+  })
+  return child
+})
+
+let stopping = false
+function stop() {
+  if (stopping) return
+  stopping = true
+  for (const child of children) child.kill('SIGTERM')
+}
+process.on('SIGINT', stop)
+process.on('SIGTERM', stop)
+
+const url = `http://127.0.0.1:${pagePort}`
+const waitMsMax = 60_000
+for (const began = Date.now(); !stopping && Date.now() - began < waitMsMax; ) {
+  const answer = await fetch(`${url}/health`).catch(() => undefined)
+  if (answer?.ok) {
+    process.stdout.write(
+      `\n  Penstock is running: ${url}   (Ctrl-C stops it)\n  Drop a CSV of store counts into .data/inbox to see it arrive.\n\n`,
+    )
+    break
+  }
+  await new Promise(resolve => setTimeout(resolve, 100))
+}
