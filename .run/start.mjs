@@ -43,6 +43,8 @@ const children = ['cloud', 'gateway'].map(program => {
     join(program, 'src', 'main.ts'),
     'run',
     configure(program),
+    '--log',
+    'text',
   ]
   const child = spawn(process.execPath, args, { cwd: top, stdio: ['ignore', 'pipe', 'inherit'] })
   child.stdout.pipe(process.stdout)

@@ -1,0 +1,79 @@
+/** The edge of both programs: arguments, signals, exit codes, and how a person is told what went wrong. */
+import { parseArgs } from 'node:util'
+import { EXIT, UserError } from '@penstock/frame'
+import { createLogger, type Logger } from './logger.ts'
+
+export interface CommandLine {
+  command: string
+  /** What stands after the command. */
+  operands: string[]
+  options: Record<string, string | boolean | undefined>
+  /** Aborts on SIGINT or SIGTERM; a second one, a second later, ends the program at once. */
+  signal: AbortSignal
+  env: NodeJS.ProcessEnv
+  log: Logger
+  print(text: string): void
+}
+
+export interface Program {
+  name: string
+  version: string
+  /** How to call it; printed for --help and after a wrong call. */
+  usage: string
+  /** String options beside --help, --version and --log. */
+  options: readonly string[]
+  commands: Record<string, (line: CommandLine) => Promise<void>>
+}
+
+const forceAfterMs = 1000
+
+/** Runs the command that the arguments name and sets the exit code. Never throws. */
+export const runProgram = async ({ name, version, usage, options, commands }: Program): Promise<void> => {
+  const print = (text: string) => void process.stdout.write(`${text}\n`)
+  const complain = (text: string) => void process.stderr.write(`${text}\n`)
+  const stop = new AbortController()
+  let firstAt = 0
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      if (stop.signal.aborted && performance.now() - firstAt > forceAfterMs) process.exit(EXIT.failure)
+      if (!stop.signal.aborted) firstAt = performance.now()
+      stop.abort()
+    })
+  }
+  try {
+    const { values, positionals } = parse(options)
+    if (values.version) return print(version)
+    const [command = '', ...operands] = positionals
+    if (values.help || command === 'help') return print(usage)
+    const run = Object.hasOwn(commands, command) ? commands[command] : undefined
+    if (!run) {
+      const said = command === '' ? 'a command is missing' : `"${command}" is no command`
+      throw new UserError(
+        `${name}: ${said}; expected one of ${Object.keys(commands).join(', ')}\n\n${usage}`,
+        EXIT.usage,
+      )
+    }
+    const format = values.log === 'text' || (values.log === undefined && process.stdout.isTTY) ? 'text' : 'json'
+    const log = createLogger(name, format, process.stdout)
+    await run({ command, operands, options: values, signal: stop.signal, env: process.env, log, print })
+  } catch (error) {
+    if (error instanceof UserError) {
+      complain(error.message)
+      process.exitCode = error.exitCode
+    } else {
+      complain(error instanceof Error ? (error.stack ?? error.message) : String(error))
+      process.exitCode = EXIT.failure
+    }
+  }
+}
+
+type Values = Record<string, string | boolean | undefined>
+const parse = (options: readonly string[]): { values: Values; positionals: string[] } => {
+  const strings = Object.fromEntries([...options, 'log'].map(option => [option, { type: 'string' as const }]))
+  const flags = { help: { type: 'boolean' as const, short: 'h' }, version: { type: 'boolean' as const } }
+  try {
+    return parseArgs({ options: { ...strings, ...flags }, allowPositionals: true })
+  } catch (error) {
+    throw new UserError((error as Error).message, EXIT.usage)
+  }
+}
