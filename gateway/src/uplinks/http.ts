@@ -1,0 +1,131 @@
+/**
+ * The uplink over HTTP, where MQTT is blocked: the same envelopes by `POST /v1/frames`, one after the other on a kept-alive
+ * connection; 204 is the receipt. A status by `POST /v1/status` answers with what the cloud has.
+ */
+import { encodeStatus, type Receipt, receiptSchema, type Status } from '@penstock/frame'
+import * as z from 'zod'
+import type { Link, Uplink } from '../uplink.ts'
+
+export interface HttpUplinkOptions {
+  gateway: string
+  /** Address of the cloud, e.g. https://cloud.example */
+  url: string
+  /** Shown as bearer token. */
+  token?: string
+  /** Limit of one request. */
+  requestMsMax?: number
+}
+
+/** Receipts that wait for the runner; beyond it the oldest go, for a newer one says all that they said. */
+const receiptsMax = 64
+const answerCharsMax = 500
+const problemSchema = z.object({ detail: z.string().optional(), receipt: receiptSchema.optional() })
+
+export const createHttpUplink = ({ gateway, url, token, requestMsMax = 30_000 }: HttpUplinkOptions): Uplink => ({
+  async connect(_offline, signal) {
+    signal.throwIfAborted()
+    const base = url.endsWith('/') ? url : `${url}/`
+    const headers = {
+      'content-type': 'application/octet-stream',
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    }
+    const stop = new AbortController()
+    const receipts: Receipt[] = []
+    let wake = () => {}
+    const push = (receipt: Receipt) => {
+      receipts.push(receipt)
+      if (receipts.length > receiptsMax) receipts.shift()
+      wake()
+    }
+
+    const post = async (
+      path: string,
+      query: Record<string, string>,
+      body: Uint8Array,
+      outer?: AbortSignal,
+    ): Promise<Response> => {
+      const target = new URL(path, base)
+      target.search = new URLSearchParams({ gateway, ...query }).toString()
+      const signals = [stop.signal, AbortSignal.timeout(requestMsMax), ...(outer ? [outer] : [])]
+      try {
+        return await fetch(target, {
+          method: 'POST',
+          headers,
+          body: body as Uint8Array<ArrayBuffer>,
+          signal: AbortSignal.any(signals),
+        })
+      } catch (error) {
+        // fetch says "fetch failed"; what a person can act on stands in its cause.
+        const cause = (error as Error).cause as NodeJS.ErrnoException | undefined
+        throw new Error(`${target.host}: ${cause?.code ?? cause?.message ?? (error as Error).message}`, {
+          cause: error,
+        })
+      }
+    }
+    const refused = async (answer: Response): Promise<Error> => {
+      const text = await answer.text().catch(() => '')
+      const problem = problemSchema.safeParse(parse(text))
+      const said = (problem.success && problem.data.detail) || text.slice(0, answerCharsMax)
+      return new Error(`${new URL(base).host} answered ${answer.status}${said === '' ? '' : `: ${said}`}`)
+    }
+
+    // One request at a time: the order of arrival is the order of the numbers.
+    let last: Promise<void> = Promise.resolve()
+    const sendOne = async (epoch: string, seq: number, body: Uint8Array, outer: AbortSignal): Promise<void> => {
+      const answer = await post('v1/frames', { epoch, seq: String(seq) }, body, outer)
+      if (answer.status === 204) {
+        const through = Number(answer.headers.get('penstock-through') ?? seq)
+        return push({ epoch, through: Number.isSafeInteger(through) ? through : seq })
+      }
+      if (answer.status === 409) {
+        const problem = problemSchema.safeParse(parse(await answer.text()))
+        const receipt = problem.success ? problem.data.receipt : undefined
+        if (receipt) return push({ epoch: receipt.epoch, through: receipt.through, resend: true })
+      }
+      throw await refused(answer)
+    }
+
+    const link: Link = {
+      send(epoch, seq, body, outer) {
+        last = last.then(() => sendOne(epoch, seq, body, outer))
+        return last
+      },
+      async status(status: Status) {
+        const answer = await post('v1/status', {}, encodeStatus(status))
+        if (!answer.ok) throw await refused(answer)
+        const receipt = receiptSchema.parse(await answer.json())
+        push({ epoch: receipt.epoch, through: receipt.through })
+      },
+      async *receipts(ending) {
+        const onAbort = () => wake()
+        ending.addEventListener('abort', onAbort)
+        try {
+          while (!ending.aborted) {
+            const receipt = receipts.shift()
+            if (receipt) yield receipt
+            else {
+              await new Promise<void>(resolve => {
+                wake = resolve
+              })
+            }
+          }
+        } finally {
+          ending.removeEventListener('abort', onAbort)
+        }
+      },
+      async close() {
+        stop.abort()
+        await last.catch(() => {})
+      },
+    }
+    return link
+  },
+})
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
