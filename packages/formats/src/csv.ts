@@ -1,0 +1,391 @@
+/**
+ * Delimited text with typed columns: `,` `;` tab or `|`, decimal point or comma, quotes, header and unit rows, comments.
+ * RFC 4180 where a file keeps to it; what files do beyond that is in the options.
+ *
+ * Two ways through a row give the same result. The short way reads plain rows in one pass from bytes to typed arrays.
+ * Whatever it does not expect (a quote, a letter in a number, a missing cell) sends the row the long way, which cuts it
+ * into cells, reads each, and can say what is wrong.
+ */
+import type { Json, Reject } from '@penstock/frame'
+import * as z from 'zod'
+import { type Cells, createCells, pointCells, textOf } from './cells.ts'
+import { createCutter } from './csv-cut.ts'
+import { createFastReader, type FastReader } from './csv-fast.ts'
+import { createHeader, type HeaderPlan } from './csv-header.ts'
+import type { Checkpoint, Decoded, Decoder, DecoderContext, Resume } from './decoder.ts'
+import { type Encoding, encodingOf, type Input, markBytesMax } from './input.ts'
+import { lastLineEnd, lineEnd } from './line-decoder.ts'
+import {
+  columnsSchema,
+  encodingSchema,
+  nullTextsSchema,
+  repeatedColumn,
+  sameTimeSchema,
+  tagsSchema,
+  timeSchema,
+} from './options.ts'
+import { rejectOf } from './reject.ts'
+import { createRowReader, type RowReader } from './row.ts'
+import type { RowPlace } from './series.ts'
+
+const headerSchema = z
+  .union([
+    z.boolean(),
+    z.strictObject({
+      skip: z.int().min(0).max(10_000).default(0).describe('Lines to pass over first, whatever they hold'),
+      after: z.string().min(1).optional().describe('The header follows the first line that begins with this text'),
+      names: z
+        .union([z.boolean(), z.array(z.string()).min(1)])
+        .default(true)
+        .describe('Whether a row of column names comes; or the names themselves, where the file has none'),
+      units: z.boolean().default(false).describe('Whether a row of units follows the names'),
+    }),
+  ])
+  .default(true)
+  .describe('What stands above the data: true, a row of names; false, nothing; or in detail')
+
+const oneByte = (text: string) => text.length === 1 && text.charCodeAt(0) < 128 && !/[\r\n\d]/.test(text)
+
+export const csvSchema = z
+  .strictObject({
+    kind: z.literal('csv'),
+    encoding: encodingSchema,
+    delimiter: z
+      .preprocess(
+        d => (d === 'tab' ? '\t' : d),
+        z.string().refine(oneByte, 'is not one ASCII character; write "tab" for a tab'),
+      )
+      .default(',')
+      .describe('What stands between cells: "," ";" "|" or tab'),
+    decimal: z.enum(['.', ',']).default('.').describe('Decimal mark'),
+    quote: z
+      .union([z.string().refine(oneByte, 'is not one ASCII character'), z.literal(false)])
+      .default('"')
+      .describe('Quote character, doubled inside of quotes; false where the file knows none'),
+    comment: z.string().min(1).max(16).optional().describe('Lines that begin with this are passed over'),
+    header: headerSchema,
+    time: timeSchema.optional().describe('Where the time of a row stands. Without it: the time of arrival'),
+    tags: tagsSchema.optional(),
+    columns: columnsSchema
+      .optional()
+      .describe(
+        'The columns to keep, with their types. Without it: every column that is neither time nor tag, as float',
+      ),
+    nullTexts: nullTextsSchema,
+    sameTime: sameTimeSchema.default('replace'),
+  })
+  .check(ctx => {
+    const { columns, delimiter, decimal } = ctx.value
+    const repeated = columns && repeatedColumn(columns)
+    if (repeated !== undefined) {
+      ctx.issues.push({ code: 'custom', path: ['columns'], input: columns, message: `has two columns "${repeated}"` })
+    }
+    if (delimiter === decimal) {
+      ctx.issues.push({ code: 'custom', path: ['decimal'], input: decimal, message: `is also the delimiter` })
+    }
+  })
+  .describe('Delimited text')
+export type CsvOptions = z.output<typeof csvSchema>
+
+/** A header must end within this; more is no header. */
+const headerBytesMax = 4 * 1024 * 1024
+
+const LF = 10
+const CR = 13
+
+export const createCsv = (options: CsvOptions, context: DecoderContext, resume?: Resume): Decoder => {
+  const delimiter = options.delimiter.charCodeAt(0)
+  const quote = options.quote === false ? -1 : options.quote.charCodeAt(0)
+  const comment = options.comment === undefined ? undefined : new TextEncoder().encode(options.comment)
+  const header = createHeader(headerPlan(options))
+  const cutter = createCutter(delimiter, quote)
+  const { recordBytesMax } = context
+
+  let encoding: Encoding | undefined
+  let cells = createCells('utf-8')
+  let offset = 0
+  let line = 0
+  /** The last line ended with CR: an LF that comes next belongs to it. */
+  let skipLf = false
+  /** Within a record that was rejected for its length. */
+  let passing = false
+  let headBytes = 0
+  let rows: RowReader | undefined
+  let fast: FastReader | undefined
+  /** Why no row of this file can be read. */
+  let unreadable: string | undefined
+  let width: number | undefined
+  let restored: Json | undefined
+
+  // What the push at hand has made.
+  let rejects: Reject[] = []
+  let rowsRead = 0
+  let rowsRejected = 0
+  const place: RowPlace = { firstLine: 0, lastLine: 0, firstByte: 0, lastByte: 0 }
+
+  const reject = (reason: string, input: Input, from: number, to: number, firstByte: number, lines: number): void => {
+    place.firstLine = line + 1
+    place.lastLine = line + lines
+    place.firstByte = firstByte
+    place.lastByte = firstByte + input.fileBytes(from, to)
+    rowsRead++
+    rowsRejected++
+    rejects.push(rejectOf(context, 'csv', place, reason, input.bytes, from, to, cells.decoder))
+  }
+
+  const bind = (count: number | undefined): string | undefined => {
+    const made = createRowReader(options, context, 'csv', header.names(), header.units(), count, restored)
+    if (typeof made === 'string') return made
+    rows = made
+    width = count
+    const hidesDelimiter = encoding?.isLead !== undefined && delimiter >= 0x40
+    if (encoding && !encoding.wide && !hidesDelimiter) {
+      fast = createFastReader(made, delimiter, quote, comment?.[0] ?? -1, width, recordBytesMax)
+    }
+    return undefined
+  }
+
+  const endLine = (bytes: Uint8Array, end: number, lines: number): number => {
+    line += lines
+    if (end >= bytes.length) return bytes.length
+    skipLf = bytes[end] === CR
+    return end + 1
+  }
+
+  /** Rejects a record by its first `recordBytesMax` bytes and passes over the rest of its line, which ends at `end` or later. */
+  const tooLong = (input: Input, p: number, end: number, base: number): number => {
+    reject(
+      `the line is longer than ${recordBytesMax} bytes; its rest is passed over`,
+      input,
+      p,
+      p + recordBytesMax,
+      base,
+      1,
+    )
+    if (header.open()) {
+      header.abandon()
+      unreadable = `a line of the header is longer than ${recordBytesMax} bytes`
+    }
+    if (end >= 0) return endLine(input.bytes, end, 1)
+    passing = true
+    return input.bytes.length
+  }
+
+  /** A quote that nothing closes in time costs its own line, not the rest of the file. */
+  const openQuote = (input: Input, p: number, base: number): number => {
+    const { bytes } = input
+    const end = lineEnd(bytes, p)
+    const stop = end < 0 ? bytes.length : end
+    if (stop - p > recordBytesMax) return tooLong(input, p, end, base)
+    reject(`a quote is opened and not closed within ${recordBytesMax} bytes`, input, p, stop, base, 1)
+    return endLine(bytes, stop, 1)
+  }
+
+  /** A line that is looked at as a whole, or not at all. Returns the position behind it, −1 where it is not whole yet. */
+  const readLine = (input: Input, p: number, last: boolean, base: number): number => {
+    const { bytes } = input
+    const end = lineEnd(bytes, p)
+    if (end < 0 && !last && bytes.length - p <= recordBytesMax) return -1
+    const stop = end < 0 ? bytes.length : end
+    if (stop - p > recordBytesMax) return tooLong(input, p, end, base)
+    if (header.wantsRawLine()) header.rawLine(cells.decoder.decode(bytes.subarray(p, stop)))
+    return endLine(bytes, stop, 1)
+  }
+
+  /** One record from `p`. Returns the position behind it, −1 where it is not whole yet. */
+  const readRecord = (input: Input, p: number, last: boolean, base: number, atNs: bigint | undefined): number => {
+    const { bytes } = input
+    const n = bytes.length
+    if (header.wantsRawLine() || isBlankLine(bytes, p, delimiter) || startsWith(bytes, p, comment)) {
+      return readLine(input, p, last, base)
+    }
+    const cut = cutter.cut(cells, bytes, p, encoding?.isLead)
+    if (cut.end < 0 && !last && n - p <= recordBytesMax) return -1
+    if (cut.end < 0 && cut.openQuote) return openQuote(input, p, base)
+    const end = cut.end < 0 ? n : cut.end
+    if (end - p > recordBytesMax) {
+      return cut.innerLines > 0 ? openQuote(input, p, base) : tooLong(input, p, cut.end, base)
+    }
+    const lines = 1 + cut.innerLines
+    if (header.open()) header.row(cellTexts(cells))
+    else {
+      const reason = readCells(input, p, end, base, lines, atNs)
+      if (reason === undefined) rowsRead++
+      else reject(reason, input, p, end, base, lines)
+    }
+    return endLine(bytes, end, lines)
+  }
+
+  const readCells = (input: Input, p: number, end: number, base: number, lines: number, atNs: bigint | undefined) => {
+    if (unreadable !== undefined) return unreadable
+    if (!rows) {
+      // Without names, the first row that can be read says how many columns there are.
+      const problem = bind(options.columns ? undefined : cells.count)
+      if (problem !== undefined || !rows) return problem
+    }
+    if (cells.count < rows.cellsMin)
+      return `the row has ${cells.count} cells where ${width ?? rows.cellsMin} are expected`
+    for (let i = width ?? cells.count; i < cells.count; i++) {
+      if (cells.starts[i] !== cells.ends[i]) return `the row has ${cells.count} cells where ${width} are expected`
+    }
+    const problem = rows.readNumbers(cells)
+    if (problem !== undefined) return problem
+    place.firstLine = line + 1
+    place.lastLine = line + lines
+    place.firstByte = base
+    place.lastByte = base + input.fileBytes(p, end)
+    return rows.finish(cells, place, atNs)
+  }
+
+  /** To be called behind each line while the header is open. */
+  const afterHeaderLine = (at: number): void => {
+    if (header.open() && at > headerBytesMax) {
+      header.abandon()
+      unreadable = `the header does not end within ${headerBytesMax} bytes`
+    }
+    if (header.open() || unreadable !== undefined) return
+    headBytes = at
+    const names = header.names()
+    if (names) unreadable = bind(names.length)
+  }
+
+  const decode = (input: Input, last: boolean, atNs: bigint | undefined): number => {
+    const { bytes } = input
+    const n = bytes.length
+    const limit = lastLineEnd(bytes)
+    let p = 0
+    let counted = 0
+    let fileBytes = 0
+    const fileAt = (q: number): number => {
+      fileBytes += input.fileBytes(counted, q)
+      counted = q
+      return offset + fileBytes
+    }
+    while (p < n) {
+      if (skipLf) {
+        skipLf = false
+        if (bytes[p] === LF) p++
+      } else if (passing) {
+        const end = lineEnd(bytes, p)
+        passing = end < 0
+        p = end < 0 ? n : endLine(bytes, end, 1)
+      } else {
+        if (fast && p < limit) {
+          pointCells(cells, bytes)
+          const read = fast.read(cells, p, limit, line, offset, atNs)
+          rowsRead += read.rows
+          line += read.rows
+          skipLf = read.skipLf
+          p = read.end
+          if (skipLf || p >= limit) continue
+        }
+        const wasOpen = header.open()
+        const next = readRecord(input, p, last, fileAt(p), atNs)
+        if (next < 0) break
+        p = next
+        if (wasOpen) afterHeaderLine(fileAt(p))
+      }
+    }
+    return p
+  }
+
+  /** The file ended within its header: one reject stands for what was passed over. */
+  const endInHeader = (): void => {
+    const missing = header.missing()
+    header.abandon()
+    if (missing === undefined || line === 0) return
+    unreadable = missing
+    const whole = { firstLine: 1, lastLine: line, firstByte: 0, lastByte: offset }
+    rowsRead++
+    rowsRejected++
+    rejects.push(rejectOf(context, 'csv', whole, missing, new Uint8Array(0), 0, 0, cells.decoder))
+  }
+
+  const start = (bytes: Uint8Array): void => {
+    encoding = encodingOf(options.encoding, bytes)
+    cells = createCells(encoding.textEncoding)
+    offset = encoding.markBytes
+    headBytes = encoding.markBytes
+    const names = header.names()
+    if (!header.open() && names) unreadable = bind(names.length)
+  }
+
+  const push = (pushed: Uint8Array, last: boolean, atNs?: bigint): Decoded => {
+    rejects = []
+    rowsRead = 0
+    rowsRejected = 0
+    let mark = 0
+    if (!encoding) {
+      if (pushed.length < markBytesMax && !last) return { frames: [], rejects, used: 0, rowsRead, rowsRejected }
+      start(pushed)
+      mark = offset
+    }
+    const input = (encoding as Encoding).input(pushed.subarray(mark), last)
+    const end = decode(input, last, atNs)
+    const used = last ? pushed.length - mark : input.fileBytes(0, end)
+    offset += used
+    if (last && header.open()) endInHeader()
+    return { frames: rows?.sink.flush() ?? [], rejects, used: used + mark, rowsRead, rowsRejected }
+  }
+
+  const checkpoint = (): Checkpoint => ({
+    offset,
+    headBytes: header.open() ? offset : headBytes,
+    line,
+    state: {
+      skipLf,
+      passing,
+      ...(unreadable !== undefined && { unreadable }),
+      ...(width !== undefined && { width }),
+      series: rows?.sink.state() ?? [],
+    },
+  })
+
+  const goOn = ({ checkpoint: from, head }: Resume): void => {
+    if (from.offset === 0) return
+    const state = from.state as { readonly [key: string]: Json }
+    restored = state.series
+    if (typeof state.unreadable === 'string') header.abandon()
+    start(head)
+    if (typeof state.unreadable === 'string') unreadable = state.unreadable
+    else {
+      decode((encoding as Encoding).input(head.subarray(offset), false), false, undefined)
+      if (!rows && !header.open() && typeof state.width === 'number') bind(state.width)
+    }
+    offset = from.offset
+    line = from.line
+    headBytes = header.open() ? 0 : from.headBytes
+    skipLf = state.skipLf === true
+    passing = state.passing === true
+  }
+  if (resume) goOn(resume)
+  return { push, checkpoint }
+}
+
+const headerPlan = ({ header }: CsvOptions): HeaderPlan =>
+  typeof header === 'boolean'
+    ? { skip: 0, after: undefined, names: header, units: false }
+    : { skip: header.skip, after: header.after, names: header.names, units: header.units }
+
+const isBlankLine = (bytes: Uint8Array, p: number, delimiter: number): boolean => {
+  for (let i = p; i < bytes.length; i++) {
+    const c = bytes[i] as number
+    if (c === LF || c === CR) return true
+    if ((c !== 32 && c !== 9) || c === delimiter) return false
+  }
+  return true
+}
+
+const startsWith = (bytes: Uint8Array, p: number, text: Uint8Array | undefined): boolean => {
+  if (!text) return false
+  for (let i = 0; i < text.length; i++) if (bytes[p + i] !== text[i]) return false
+  return true
+}
+
+const cellTexts = (cells: Cells): string[] => {
+  const texts: string[] = []
+  for (let i = 0; i < cells.count; i++) {
+    texts.push(textOf(cells, cells.starts[i] as number, cells.ends[i] as number).trim())
+  }
+  return texts
+}

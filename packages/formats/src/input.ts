@@ -1,0 +1,77 @@
+/**
+ * What the bytes of a file have in common before a format looks at them: byte order mark, encodings that hide ASCII,
+ * positions that refer to the file.
+ */
+import { encodingName } from './options.ts'
+
+/** Bytes in which ASCII is ASCII, made of the bytes of the file. */
+export interface Input {
+  bytes: Uint8Array
+  /** Bytes of the file that bytes[from, to) stand for. */
+  fileBytes(from: number, to: number): number
+}
+
+export interface Encoding {
+  /** Name for TextDecoder, of `Input.bytes`. */
+  textEncoding: string
+  /** Whether the file's bytes are not those of `Input`: UTF-16. */
+  wide: boolean
+  /** Whether a character's second byte may look like ASCII, and at which first bytes. */
+  isLead: ((c: number) => boolean) | undefined
+  /** Length of the byte order mark. */
+  markBytes: number
+  input(bytes: Uint8Array, last: boolean): Input
+}
+
+/** Bytes that must be at hand to know the encoding. */
+export const markBytesMax = 3
+
+/** The encoding of a file that begins so; a byte order mark wins over the one configured. */
+export const encodingOf = (label: string, head: Uint8Array): Encoding => {
+  const name = encodingName(label) ?? 'utf-8'
+  if (head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf) return narrow('utf-8', 3)
+  if (head[0] === 0xff && head[1] === 0xfe) return wide('utf-16le', 2)
+  if (head[0] === 0xfe && head[1] === 0xff) return wide('utf-16be', 2)
+  return name.startsWith('utf-16') ? wide(name, 0) : narrow(name, 0)
+}
+
+const leads: Record<string, (c: number) => boolean> = {
+  shift_jis: c => (c >= 0x81 && c <= 0x9f) || (c >= 0xe0 && c <= 0xfc),
+  gbk: c => c >= 0x81 && c <= 0xfe,
+  gb18030: c => c >= 0x81 && c <= 0xfe,
+  big5: c => c >= 0x81 && c <= 0xfe,
+  'euc-kr': c => c >= 0x81 && c <= 0xfe,
+}
+
+const narrow = (name: string, markBytes: number): Encoding => ({
+  textEncoding: name,
+  wide: false,
+  isLead: leads[name],
+  markBytes,
+  input: bytes => ({
+    bytes: new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length),
+    fileBytes: (from, to) => to - from,
+  }),
+})
+
+const wide = (name: string, markBytes: number): Encoding => ({
+  textEncoding: 'utf-8',
+  wide: true,
+  isLead: undefined,
+  markBytes,
+  input: (bytes, last) => {
+    const even = bytes.length - (bytes.length % 2)
+    const text = new TextDecoder(name, { ignoreBOM: true }).decode(bytes.subarray(0, even))
+    const utf8 = new TextEncoder().encode(last && even < bytes.length ? `${text}\ufffd` : text)
+    // UTF-16 units of UTF-8: one per character, two where it takes four bytes. Half a unit at the end counts its one byte.
+    const fileBytes = (from: number, to: number): number => {
+      let units = 0
+      for (let i = from; i < to; i++) {
+        const c = utf8[i] as number
+        if ((c & 0xc0) !== 0x80) units += c >= 0xf0 ? 2 : 1
+      }
+      return to === utf8.length && last && even < bytes.length && to > from ? units * 2 - 1 : units * 2
+    }
+    return { bytes: utf8, fileBytes }
+  },
+})

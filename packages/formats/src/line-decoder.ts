@@ -1,0 +1,179 @@
+/** The decoder of every format whose records are lines: line ends, lengths, positions, rejects, checkpoints. */
+
+import { TextDecoder } from 'node:util'
+import type { Frame, Json, Reject } from '@penstock/frame'
+import type { Checkpoint, Decoded, Decoder, DecoderContext, Resume } from './decoder.ts'
+import { type Encoding, encodingOf, markBytesMax } from './input.ts'
+import { rejectOf } from './reject.ts'
+import type { RowPlace } from './series.ts'
+
+/** What a format does with each line. */
+export interface LineFormat {
+  /** Name in origins. */
+  name: string
+  /** Encoding as configured. */
+  encoding: string
+  /**
+   * Looks at bytes[from, to), one line without its end. Returns the reason of a reject, `true` where a row was appended,
+   * `false` where the line holds no row.
+   */
+  line(
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+    place: RowPlace,
+    atNs: bigint | undefined,
+    decoder: TextDecoder,
+  ): string | boolean
+  flush(): Frame[]
+  /** The format's own part of the checkpoint. */
+  state(): Json
+  /** Whether the lines so far are needed to go on, and those to come, until it says no. */
+  inHead?(): boolean
+  /** Whether the file says of itself that it is finished. */
+  finished?(): boolean
+  /** A line of more than `recordBytesMax` bytes was passed over. */
+  tooLong?(): void
+}
+
+const LF = 10
+const CR = 13
+
+/** Where the line that holds p ends: the position of its CR or LF, or −1. */
+export const lineEnd = (bytes: Uint8Array, p: number): number => {
+  const lf = bytes.indexOf(LF, p)
+  const cr = bytes.subarray(p, lf < 0 ? bytes.length : lf).indexOf(CR)
+  return cr < 0 ? lf : p + cr
+}
+/** The position behind the last line end. */
+export const lastLineEnd = (bytes: Uint8Array): number => {
+  const lf = bytes.lastIndexOf(LF) + 1
+  return lf + bytes.subarray(lf).lastIndexOf(CR) + 1
+}
+
+export const createLineDecoder = (format: LineFormat, context: DecoderContext, resume?: Resume): Decoder => {
+  const { recordBytesMax } = context
+  let encoding: Encoding | undefined
+  let decoder = new TextDecoder()
+  let offset = 0
+  let line = 0
+  let skipLf = false
+  let passing = false
+  let headBytes = 0
+  let rejects: Reject[] = []
+  let rowsRead = 0
+
+  const decode = (pushed: Uint8Array, last: boolean, atNs: bigint | undefined): number => {
+    const input = (encoding as Encoding).input(pushed, last)
+    const { bytes } = input
+    const n = bytes.length
+    let p = 0
+    let at = offset
+    const next = (end: number): void => {
+      const stop = end < 0 ? n : end
+      line++
+      skipLf = bytes[stop] === CR
+      at += input.fileBytes(p, Math.min(n, stop + 1))
+      p = Math.min(n, stop + 1)
+    }
+    while (p < n) {
+      if (skipLf && bytes[p] === LF) {
+        at += input.fileBytes(p, p + 1)
+        p++
+      }
+      skipLf = false
+      if (p >= n) break
+      const end = lineEnd(bytes, p)
+      if (passing) {
+        if (end < 0) {
+          at += input.fileBytes(p, n)
+          p = n
+        } else {
+          passing = false
+          next(end)
+        }
+        continue
+      }
+      const tooLong = (end < 0 ? n : end) - p > recordBytesMax
+      if (end < 0 && !last && !tooLong) break
+      const stop = tooLong ? p + recordBytesMax : end < 0 ? n : end
+      const place: RowPlace = {
+        firstLine: line + 1,
+        lastLine: line + 1,
+        firstByte: at,
+        lastByte: at + input.fileBytes(p, stop),
+      }
+      const outcome = tooLong
+        ? `the line is longer than ${recordBytesMax} bytes; its rest is passed over`
+        : format.line(bytes, p, stop, place, atNs, decoder)
+      if (tooLong) format.tooLong?.()
+      if (outcome !== false) rowsRead++
+      if (typeof outcome === 'string') {
+        rejects.push(rejectOf(context, format.name, place, outcome, bytes, p, stop, decoder))
+      }
+      if (tooLong && end < 0) {
+        passing = true
+        at += input.fileBytes(p, n)
+        p = n
+      } else next(end)
+      if (format.inHead?.()) headBytes = at
+    }
+    return last ? pushed.length : at - offset
+  }
+
+  const start = (bytes: Uint8Array): void => {
+    encoding = encodingOf(format.encoding, bytes)
+    decoder = new TextDecoder(encoding.textEncoding, { ignoreBOM: true })
+    offset = encoding.markBytes
+    headBytes = offset
+  }
+
+  const push = (pushed: Uint8Array, last: boolean, atNs?: bigint): Decoded => {
+    rejects = []
+    rowsRead = 0
+    let mark = 0
+    if (!encoding) {
+      if (pushed.length < markBytesMax && !last && mayBeMark(pushed)) {
+        return { frames: [], rejects, used: 0, rowsRead, rowsRejected: 0 }
+      }
+      start(pushed)
+      mark = offset
+    }
+    const used = decode(pushed.subarray(mark), last, atNs)
+    offset += used
+    const finished = format.finished?.() === true
+    return {
+      frames: format.flush(),
+      rejects,
+      used: used + mark,
+      rowsRead,
+      rowsRejected: rejects.length,
+      ...(finished && { finished }),
+    }
+  }
+
+  const checkpoint = (): Checkpoint => ({
+    offset,
+    headBytes,
+    line,
+    state: { skipLf, passing, format: format.state() },
+  })
+
+  if (resume && resume.checkpoint.offset > 0) {
+    const { checkpoint: from, head } = resume
+    const state = from.state as { readonly [key: string]: Json }
+    start(head)
+    decode(head.subarray(offset), false, undefined)
+    offset = from.offset
+    line = from.line
+    headBytes = from.headBytes
+    skipLf = state.skipLf === true
+    passing = state.passing === true
+    rejects = []
+  }
+  return { push, checkpoint }
+}
+
+/** Whether so few bytes may still grow into a byte order mark. */
+export const mayBeMark = (bytes: Uint8Array): boolean =>
+  bytes.length === 0 || bytes[0] === 0xef || bytes[0] === 0xfe || bytes[0] === 0xff

@@ -1,0 +1,223 @@
+/** The options that the formats share, as people write them in YAML: encoding, time, tags, columns. */
+import { isZone, nameSchema, parseIsoNs, STATUS_COLUMN } from '@penstock/frame'
+import * as z from 'zod'
+import { layoutProblem } from './time-layout.ts'
+
+/** Encodings that are no label of the WHATWG standard, under the name by which the trade knows them. */
+const encodingAliases: Record<string, string> = {
+  cp932: 'shift_jis',
+  'ms-932': 'shift_jis',
+  cp936: 'gbk',
+  cp949: 'euc-kr',
+}
+
+/** The WHATWG name of an encoding, or `undefined` where the runtime cannot read it or its bytes hide ASCII (ISO-2022-JP). */
+export const encodingName = (label: string): string | undefined => {
+  const lower = label.trim().toLowerCase()
+  try {
+    const name = new TextDecoder(encodingAliases[lower] ?? lower).encoding
+    return name === 'iso-2022-jp' ? undefined : name
+  } catch {
+    return undefined
+  }
+}
+
+export const encodingSchema = z
+  .string()
+  .refine(label => encodingName(label) !== undefined, {
+    error: issue =>
+      `"${String(issue.input)}" is not an encoding; known are utf-8, utf-16le, utf-16be, shift_jis (cp932), windows-1252, iso-8859-15 and the others of the WHATWG standard`,
+  })
+  .default('utf-8')
+  .describe(
+    'Encoding of the text, e.g. utf-8, utf-16le, shift_jis, windows-1252. A byte order mark at the start of the file wins.',
+  )
+
+/** A field of the record: by its name in the header (lines: the named group; jsonl: the dotted path), or by its position from 1. */
+export const fieldSchema = z
+  .union([z.string().min(1), z.int().min(1)])
+  .describe(
+    'A column of the file: its name in the header, or its position from 1. In `lines` a named group, in `jsonl` a dotted path.',
+  )
+export type FieldRef = z.infer<typeof fieldSchema>
+
+const zoneName = z.string().refine(isZone, {
+  error: issue => `"${String(issue.input)}" is not an IANA time zone such as Europe/Paris`,
+})
+const layoutSchema = z.string().check(ctx => {
+  const problem = layoutProblem(ctx.value)
+  if (problem) ctx.issues.push({ code: 'custom', input: ctx.value, message: `the layout "${ctx.value}" ${problem}` })
+})
+const dateLayoutSchema = z.string().check(ctx => {
+  const problem = layoutProblem(ctx.value, true)
+  if (problem) ctx.issues.push({ code: 'custom', input: ctx.value, message: `the layout "${ctx.value}" ${problem}` })
+})
+const layoutText =
+  'How times are written: iso, an epoch count (s, ms, us, ns), excel, or tokens such as YYYY/MM/DD HH:mm:ss.SSS. Several are tried in order.'
+const layouts = z.union([layoutSchema, z.array(layoutSchema).min(1).max(16)])
+const dateLayouts = z.union([dateLayoutSchema, z.array(dateLayoutSchema).min(1).max(16)])
+
+const zoneSchema = z
+  .union([
+    zoneName,
+    z.strictObject({
+      by: fieldSchema.describe('The column whose text chooses the zone'),
+      zones: z.record(z.string(), zoneName).describe('Zone by that text'),
+    }),
+  ])
+  .optional()
+  .describe("IANA zone of local times, or the zone by a column's text. Without it: the zone of the source's site.")
+const gapSchema = z
+  .enum(['shift', 'reject'])
+  .optional()
+  .describe(
+    'What becomes of a local time that the clocks skipped in spring. shift: read with the offset that held before, flagged dst-gap (default). reject: the default of date and hour tables.',
+  )
+
+export const timeSchema = z
+  .union([
+    z.strictObject({
+      column: fieldSchema.describe('The column that holds the time'),
+      layout: layouts.default('iso').describe(layoutText),
+      zone: zoneSchema,
+      gap: gapSchema,
+      start: z
+        .string()
+        .refine(
+          text => parseIsoNs(text) !== undefined,
+          'is not an ISO 8601 time with offset such as 2026-03-01T08:00:00+09:00',
+        )
+        .optional()
+        .describe('For counters (layout s, ms, us, ns): the moment at which the counter was 0, ISO 8601 with offset'),
+    }),
+    z.strictObject({
+      date: fieldSchema.describe('The column that holds the date'),
+      hour: fieldSchema.describe('The column that holds the hour, 0 to 23'),
+      layout: dateLayouts.default('YYYY-MM-DD').describe('How dates are written'),
+      zone: zoneSchema,
+      gap: gapSchema,
+    }),
+    z.strictObject({
+      date: fieldSchema.describe('The column that holds the date'),
+      time: fieldSchema.describe('The column that holds the time of day'),
+      layout: layouts.default('YYYY-MM-DD HH:mm:ss').describe('Layout of date, one blank, time of day'),
+      zone: zoneSchema,
+      gap: gapSchema,
+    }),
+  ])
+  .describe('Where the time of a row stands')
+export type TimeOptions = z.infer<typeof timeSchema>
+
+const tagSchema = z.union([
+  nameSchema,
+  z.strictObject({
+    column: fieldSchema.describe('The column whose text is the name'),
+    map: z
+      .record(z.string(), nameSchema)
+      .optional()
+      .describe('Name by the text in the file; a text that is not in the map is a reject'),
+  }),
+])
+export const tagsSchema = z
+  .strictObject({
+    site: tagSchema.optional(),
+    device: tagSchema.optional(),
+    stream: tagSchema.optional(),
+  })
+  .describe("Which site, device and stream a row belongs to: a fixed name, or a column. Without it: the source's own.")
+export type TagsOptions = z.infer<typeof tagsSchema>
+
+const columnType = z.enum(['float', 'int', 'bool', 'text'])
+const columnShape = {
+  from: fieldSchema.optional().describe('The column of the file, where it has another name there'),
+  type: columnType.default('float'),
+  unit: z.string().max(256).optional(),
+  status: z
+    .record(z.string(), z.string().min(1).max(64))
+    .optional()
+    .describe(
+      'Sentinels: a value that stands for a state. The value becomes a hole, the row gets the status, e.g. {-1: failed}',
+    ),
+  nullTexts: z.array(z.string()).optional().describe('Texts that stand for a hole, in place of those of the format'),
+  required: z.boolean().optional().describe('A hole makes the row a reject'),
+  decimal: z.enum(['.', ',']).optional().describe('Decimal mark, where it differs from that of the format'),
+}
+const notReserved = (name: string) => name !== STATUS_COLUMN
+const reserved = `the name "${STATUS_COLUMN}" is taken by the row status; give the column another name and say from: ${STATUS_COLUMN}`
+const columnName = nameSchema.refine(notReserved, reserved)
+const columnSchema = z.union([columnType, z.strictObject(columnShape)])
+/** A list of {name, …}, or a map from the name to {…} or just the type. */
+export const columnsSchema = z
+  .union([
+    z.array(z.strictObject({ name: columnName, ...columnShape })).min(1),
+    z.record(columnName, columnSchema).refine(c => Object.keys(c).length > 0, 'names no column'),
+  ])
+  .describe('The columns to keep, with their types')
+export type ColumnsOptions = z.infer<typeof columnsSchema>
+
+export const nullTextsSchema = z
+  .array(z.string())
+  .default([''])
+  .describe('Texts that stand for a hole, e.g. ["", "NULL"]')
+export const sameTimeSchema = z
+  .enum(['replace', 'keep'])
+  .describe(
+    'Rows of one series at the same time. replace: the later one replaces the earlier in the store. keep: each further one is moved by 1 ns, so that all stay.',
+  )
+
+/** One column as configured, whichever way it was written. */
+export interface ColumnOptions {
+  name: string
+  from: FieldRef
+  type: z.infer<typeof columnType>
+  unit?: string | undefined
+  status: Record<string, string>
+  nullTexts?: string[] | undefined
+  required: boolean
+  decimal?: '.' | ',' | undefined
+}
+
+export const listColumns = (columns: ColumnsOptions): ColumnOptions[] => {
+  const list = Array.isArray(columns)
+    ? columns
+    : Object.entries(columns).map(([name, c]) => (typeof c === 'string' ? { name, type: c } : { name, ...c }))
+  return list.map(c => ({ ...c, from: c.from ?? c.name, status: c.status ?? {}, required: c.required ?? false }))
+}
+
+/** The first name that two columns share, if any. */
+export const repeatedColumn = (columns: ColumnsOptions): string | undefined => {
+  const seen = new Set<string>()
+  for (const { name } of listColumns(columns)) {
+    if (seen.has(name)) return name
+    seen.add(name)
+  }
+  return undefined
+}
+
+/** Every reference to a field that the options hold, with the path of its key. */
+export const fieldsOf = (options: {
+  time?: TimeOptions | undefined
+  tags?: TagsOptions | undefined
+  columns?: ColumnsOptions | undefined
+}): { path: (string | number)[]; ref: FieldRef }[] => {
+  const found: { path: (string | number)[]; ref: FieldRef }[] = []
+  const { time, tags, columns } = options
+  if (time) {
+    for (const key of ['column', 'date', 'hour', 'time'] as const) {
+      const ref = (time as Partial<Record<typeof key, FieldRef>>)[key]
+      if (ref !== undefined) found.push({ path: ['time', key], ref })
+    }
+    if (typeof time.zone === 'object') found.push({ path: ['time', 'zone', 'by'], ref: time.zone.by })
+  }
+  for (const key of ['site', 'device', 'stream'] as const) {
+    const tag = tags?.[key]
+    if (typeof tag === 'object') found.push({ path: ['tags', key, 'column'], ref: tag.column })
+  }
+  if (columns) {
+    const isList = Array.isArray(columns)
+    for (const [i, column] of listColumns(columns).entries()) {
+      found.push({ path: ['columns', isList ? i : column.name], ref: column.from })
+    }
+  }
+  return found
+}

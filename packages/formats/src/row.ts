@@ -1,0 +1,631 @@
+/**
+ * Cells to rows: the part that all configured formats share. Tags choose the series, the time is read and brought to
+ * UTC, each column's cell becomes its value; or the row is refused with one sentence.
+ */
+import { type Json, LIMITS, parseIsoNs, STATUS_NOT_A_NUMBER } from '@penstock/frame'
+import { type Cells, textOf } from './cells.ts'
+import type { DecoderContext } from './decoder.ts'
+import { readNumber, saysNotANumber } from './number.ts'
+import { type ColumnsOptions, type FieldRef, listColumns, type TagsOptions, type TimeOptions } from './options.ts'
+import { type ColumnPlan, createSink, type RowPlace, type Series, type Sink } from './series.ts'
+import { createTimeReader, LOCAL_TIME, NO_TIME, type Reading, type TimeReader, UTC_TIME } from './time-layout.ts'
+import { createZoneClock, type ZoneClock } from './zone-clock.ts'
+
+export interface RowOptions {
+  time?: TimeOptions | undefined
+  tags?: TagsOptions | undefined
+  columns?: ColumnsOptions | undefined
+  nullTexts: readonly string[]
+  decimal: '.' | ','
+  sameTime: 'replace' | 'keep'
+}
+
+/** A number that stands for a state, or, where `status` is null, for a hole. */
+export interface Sentinel {
+  value: number
+  status: string | null
+}
+
+/** A number column bound to a field of the record. */
+export interface NumberField {
+  field: number
+  name: string
+  int: boolean
+  decimal: number
+  required: boolean
+  nullTexts: readonly string[]
+  emptyIsNull: boolean
+  /** Sentinels by value, and those that are no number by text. */
+  sentinels: readonly Sentinel[]
+  sentinelTexts: ReadonlyMap<string, string>
+}
+interface OtherField {
+  field: number
+  name: string
+  type: 'bool' | 'text'
+  required: boolean
+  nullTexts: readonly string[]
+  sentinelTexts: ReadonlyMap<string, string>
+}
+
+export interface RowReader {
+  /** Values of the number columns of the row at hand; NaN is a hole. Filled by `readNumbers` or by a faster loop of the format's own. */
+  readonly numbers: Float64Array
+  readonly numberFields: readonly NumberField[]
+  /** Cells that a record must have at least. */
+  readonly cellsMin: number
+  /** Fields whose cells `finish` looks at: all that are used but number columns. */
+  readonly otherFields: readonly number[]
+  /** Reads the number columns from their cells. Returns why the row is refused, or undefined. */
+  readNumbers(cells: Cells): string | undefined
+  /**
+   * Reads the rest and appends the row. Returns why the row is refused, or undefined. Nothing is kept of a refused row.
+   * Comes after `readNumbers`, or after `numbers` was filled with plain numbers and holes.
+   */
+  finish(cells: Cells, place: RowPlace, atNs: bigint | undefined): string | undefined
+  readonly sink: Sink
+}
+
+/** ns between rows that take their time from their arrival: 1 µs, so that none replaces another. */
+const arrivalStepNs = 1000
+const keepStepNs = 1
+/** Remembered rows of tags; beyond, the memory begins anew. */
+const entriesMax = 16_384
+
+const quoted = (cells: Cells, start: number, end: number): string => {
+  const text = textOf(cells, start, Math.min(end, start + 80))
+  return `"${text}${end > start + 80 ? '…' : ''}"`
+}
+
+/**
+ * Binds the options to the fields of a file.
+ *
+ * @param names the fields' names where the file has some, else undefined
+ * @param width number of fields, where known
+ * @returns the reader, or one sentence that says why no row of the file can be read
+ */
+export const createRowReader = (
+  options: RowOptions,
+  context: DecoderContext,
+  format: string,
+  names: readonly string[] | undefined,
+  units: readonly (string | undefined)[] | undefined,
+  width: number | undefined,
+  restored: Json | undefined,
+): RowReader | string => {
+  const problems: string[] = []
+  const fieldOf = (ref: FieldRef): number => {
+    const at = typeof ref === 'number' ? ref - 1 : (names?.indexOf(ref) ?? -1)
+    if (at >= 0 && (typeof ref !== 'number' || width === undefined || at < width)) return at
+    const has = names
+      ? `its columns are ${names
+          .filter(n => n !== '')
+          .join(', ')
+          .slice(0, 400)}`
+      : width !== undefined
+        ? `it has ${width} columns`
+        : 'it has no header'
+    problems.push(
+      typeof ref === 'number' ? `the file has no column ${ref}; ${has}` : `the file has no column "${ref}"; ${has}`,
+    )
+    return -1
+  }
+  const labelOf = (field: number): string => {
+    const name = names?.[field]
+    return name === undefined || name === '' ? `column ${field + 1}` : `column "${name}"`
+  }
+
+  const clockFields = bindTime(options.time, fieldOf)
+  const tags = bindTags(options.tags, options.time, context, fieldOf)
+  const used = new Set([...clockFields.used, ...tags.fields])
+  const bound = bindColumns(options, fieldOf, names, units, width, used)
+  if (problems.length > 0) return problems[0] as string
+
+  const { numberFields, otherFields: others, plans } = bound
+  const arrival = options.time === undefined
+  const sink = createSink(context, format, plans, arrival || options.sameTime === 'keep', restored)
+  const numbers = new Float64Array(numberFields.length)
+  const values = new Array<string | boolean | null>(others.length).fill(null)
+  const at = new Float64Array(2)
+  const readTime = clockFields.read
+  const rejectGap = clockFields.rejectGap
+  const entryOf = createTagLookup(tags, options.nullTexts, sink, labelOf, clockFields.equalStepsBack)
+  const otherFields = [...new Set([...clockFields.used, ...tags.fields, ...others.map(o => o.field)])]
+  const cellsMin = Math.max(0, ...otherFields.map(f => f + 1), ...numberFields.map(n => n.field + 1))
+  let rowStatus: string | null = null
+  const textCaches = others.map(() => createTextCache())
+
+  const readNumbers = (cells: Cells): string | undefined => {
+    rowStatus = null
+    for (let k = 0; k < numberFields.length; k++) {
+      const n = numberFields[k] as NumberField
+      const [start, end] = trimmed(cells, n.field)
+      const value = readNumber(cells.bytes, start, end, n.decimal)
+      if (Number.isFinite(value)) {
+        if (n.int && !Number.isSafeInteger(value)) {
+          return `${labelOf(n.field)}: ${quoted(cells, start, end)} is not a whole number below 2^53`
+        }
+        numbers[k] = value
+        continue
+      }
+      numbers[k] = Number.NaN
+      const text = textOf(cells, start, end)
+      const status = n.sentinelTexts.get(text)
+      if (status !== undefined) rowStatus ??= status
+      else if (n.nullTexts.includes(text)) {
+        if (n.required)
+          return `${labelOf(n.field)}: ${start === end ? 'is empty' : quoted(cells, start, end)} where a number is required`
+      } else if (saysNotANumber(text) || !Number.isNaN(value)) rowStatus ??= STATUS_NOT_A_NUMBER
+      else
+        return `${labelOf(n.field)}: ${start === end ? 'is empty' : `${quoted(cells, start, end)} is not a number`}${start === end ? ' where a number is expected' : ''}`
+    }
+    return undefined
+  }
+
+  /** Turns sentinels into holes. Returns the field that must not have one. */
+  const readSentinels = (): NumberField | undefined => {
+    for (let k = 0; k < numberFields.length; k++) {
+      const n = numberFields[k] as NumberField
+      for (let i = 0; i < n.sentinels.length; i++) {
+        const sentinel = n.sentinels[i] as Sentinel
+        if (numbers[k] !== sentinel.value) continue
+        if (sentinel.status === null && n.required) return n
+        numbers[k] = Number.NaN
+        rowStatus ??= sentinel.status
+        break
+      }
+    }
+    return undefined
+  }
+
+  const readOthers = (cells: Cells): string | undefined => {
+    for (let k = 0; k < others.length; k++) {
+      const o = others[k] as OtherField
+      const [start, end] = trimmed(cells, o.field)
+      const text = (textCaches[k] as TextCache).read(cells, start, end)
+      const status = o.sentinelTexts.size > 0 ? o.sentinelTexts.get(text) : undefined
+      if (status !== undefined) {
+        rowStatus ??= status
+        values[k] = null
+      } else if (o.nullTexts.includes(text)) {
+        if (o.required)
+          return `${labelOf(o.field)}: ${text === '' ? 'is empty' : quoted(cells, start, end)} where a value is required`
+        values[k] = null
+      } else if (o.type === 'bool') {
+        const value = truths.get(text.toLowerCase())
+        if (value === undefined) return `${labelOf(o.field)}: ${quoted(cells, start, end)} is neither true nor false`
+        values[k] = value
+      } else {
+        if (text.length > LIMITS.textCharsMax)
+          return `${labelOf(o.field)}: has more than ${LIMITS.textCharsMax} characters`
+        values[k] = text
+      }
+    }
+    return undefined
+  }
+
+  const finish = (cells: Cells, place: RowPlace, atNs: bigint | undefined): string | undefined => {
+    const reason = finishRow(cells, place, atNs)
+    rowStatus = null
+    return reason
+  }
+  const finishRow = (cells: Cells, place: RowPlace, atNs: bigint | undefined): string | undefined => {
+    const entry = entryOf(cells)
+    if (entry.problem !== undefined) return entry.problem
+    const series = entry.series as Series
+    let found: Reading = UTC_TIME
+    if (!arrival) {
+      found = readTime(cells, at)
+      if (found === NO_TIME) return timeProblem(cells, clockFields, labelOf)
+    } else if (atNs === undefined)
+      return 'the record has no time, and none of its arrival is known: name its time column'
+    const clock = entry.clock
+    const local = at[0] as number
+    if (found === LOCAL_TIME && rejectGap && clock.skips(local)) {
+      return `${labelOf(clockFields.used[0] ?? 0)}: the local time ${new Date(local).toISOString().slice(0, 19)} does not exist in ${entry.zone}, the clocks skipped it`
+    }
+    const hole = readSentinels()
+    if (hole) return `${labelOf(hole.field)}: is a hole where a number is required`
+    const reason = others.length > 0 ? readOthers(cells) : undefined
+    if (reason !== undefined) return reason
+    let status = rowStatus
+    let ms = local
+    let ns = at[1] as number
+    if (found === LOCAL_TIME) {
+      if (local >= clock.low && local < clock.high) {
+        ms = local - clock.offset
+        series.overlap.local = Number.NaN
+      } else {
+        ms = clock.toUtc(local, series.overlap)
+        if (clock.flag !== null) status ??= clock.flag
+      }
+    }
+    if (arrival) {
+      const wholeMs = (atNs as bigint) / 1_000_000n
+      ms = Number(wholeMs)
+      ns = Number((atNs as bigint) - wholeMs * 1_000_000n)
+      spread(series, ms, ns, arrivalStepNs)
+      ms = series.outMs
+      ns = series.outNs
+    } else if (options.sameTime === 'keep') {
+      spread(series, ms, ns, keepStepNs)
+      ms = series.outMs
+      ns = series.outNs
+    }
+    sink.add(series, ms, ns, numbers, values, status, place)
+    return undefined
+  }
+
+  return { numbers, numberFields, cellsMin, otherFields, readNumbers: readNumbers, finish, sink }
+}
+
+const truths = new Map<string, boolean>([
+  ...['true', 't', 'yes', 'y', 'on', '1'].map(text => [text, true] as const),
+  ...['false', 'f', 'no', 'n', 'off', '0'].map(text => [text, false] as const),
+])
+
+/** Sets the series' next stored time: the given one, or one step behind the last where that is as late or later. */
+const spread = (s: Series, ms: number, ns: number, stepNs: number): void => {
+  const forward = stepNs === arrivalStepNs || !before(ms, ns, s.rawMs, s.rawNs)
+  s.rawMs = ms
+  s.rawNs = ns
+  if (forward && !Number.isNaN(s.outMs) && !before(s.outMs, s.outNs, ms, ns)) {
+    s.outNs += stepNs
+    if (s.outNs >= 1e6) {
+      s.outNs -= 1e6
+      s.outMs++
+    }
+    return
+  }
+  s.outMs = ms
+  s.outNs = ns
+}
+const before = (ms: number, ns: number, otherMs: number, otherNs: number): boolean =>
+  ms < otherMs || (ms === otherMs && ns < otherNs)
+
+/** The range of a cell without blanks around it. */
+const range: [number, number] = [0, 0]
+const trimmed = (cells: Cells, field: number): [number, number] => {
+  let start = cells.starts[field] as number
+  let end = cells.ends[field] as number
+  while (start < end && isBlank(cells.bytes[start] as number)) start++
+  while (end > start && isBlank(cells.bytes[end - 1] as number)) end--
+  range[0] = start
+  range[1] = end
+  return range
+}
+const isBlank = (c: number): boolean => c === 32 || c === 9
+
+interface TextCache {
+  read(cells: Cells, start: number, end: number): string
+}
+/** Most text columns repeat themselves: the last text is compared before a new string is made. */
+const createTextCache = (): TextCache => {
+  const lengthMax = 64
+  const last = new Uint8Array(lengthMax)
+  let length = 0
+  let text = ''
+  const read = (cells: Cells, start: number, end: number): string => {
+    const n = end - start
+    if (n === length) {
+      let i = 0
+      while (i < n && cells.bytes[start + i] === last[i]) i++
+      if (i === n) return text
+    }
+    const made = textOf(cells, start, end)
+    if (n <= lengthMax) {
+      for (let i = 0; i < n; i++) last[i] = cells.bytes[start + i] as number
+      length = n
+      text = made
+    }
+    return made
+  }
+  return { read }
+}
+
+interface BoundTime {
+  used: number[]
+  read: (cells: Cells, at: Float64Array) => Reading
+  rejectGap: boolean
+  equalStepsBack: boolean
+  expected: string
+}
+
+const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => number): BoundTime => {
+  if (time === undefined) {
+    return { used: [], read: () => NO_TIME, rejectGap: false, equalStepsBack: false, expected: '' }
+  }
+  const layouts = typeof time.layout === 'string' ? [time.layout] : time.layout
+  const read = firstOf(layouts.map(createTimeReader))
+  const expected = layouts.join(' or ')
+  if ('column' in time) {
+    const field = fieldOf(time.column)
+    const start = time.start === undefined ? undefined : parseIsoNs(time.start)
+    const rejectGap = time.gap === 'reject'
+    const readCell = (cells: Cells, at: Float64Array): Reading => {
+      const [from, to] = trimmed(cells, field)
+      const found = read(cells.bytes, from, to, at)
+      if (start !== undefined && found === UTC_TIME) addStart(at, start)
+      return found
+    }
+    return { used: [field], read: readCell, rejectGap, equalStepsBack: false, expected }
+  }
+  const date = fieldOf(time.date)
+  if ('hour' in time) {
+    const hour = fieldOf(time.hour)
+    const readHour = (cells: Cells, at: Float64Array): Reading => {
+      const [from, to] = trimmed(cells, date)
+      const found = read(cells.bytes, from, to, at)
+      if (found === NO_TIME) return found
+      const [hourFrom, hourTo] = trimmed(cells, hour)
+      const h = readNumber(cells.bytes, hourFrom, hourTo, 46)
+      if (!Number.isInteger(h) || h < 0 || h > 23) return NO_TIME
+      at[0] = Math.floor((at[0] as number) / 86_400_000) * 86_400_000 + h * 3_600_000
+      at[1] = 0
+      return found
+    }
+    return {
+      used: [date, hour],
+      read: readHour,
+      rejectGap: time.gap !== 'shift',
+      equalStepsBack: true,
+      expected: `${expected} and an hour from 0 to 23`,
+    }
+  }
+  const clock = fieldOf(time.time)
+  let joined = new Uint8Array(64)
+  const readJoined = (cells: Cells, at: Float64Array): Reading => {
+    const [from, to] = trimmed(cells, date)
+    const dateLength = to - from
+    const dateStart = from
+    const [clockFrom, clockTo] = trimmed(cells, clock)
+    const length = dateLength + 1 + clockTo - clockFrom
+    if (length > 256) return NO_TIME
+    if (length > joined.length) joined = new Uint8Array(256)
+    for (let i = 0; i < dateLength; i++) joined[i] = cells.bytes[dateStart + i] as number
+    joined[dateLength] = 32
+    for (let i = clockFrom; i < clockTo; i++) joined[dateLength + 1 + i - clockFrom] = cells.bytes[i] as number
+    return read(joined, 0, length, at)
+  }
+  return { used: [date, clock], read: readJoined, rejectGap: time.gap === 'reject', equalStepsBack: false, expected }
+}
+
+const firstOf = (readers: readonly TimeReader[]): TimeReader => {
+  const [only] = readers
+  if (only && readers.length === 1) return only
+  return (bytes, start, end, at) => {
+    for (const reader of readers) {
+      const found = reader(bytes, start, end, at)
+      if (found !== NO_TIME) return found
+    }
+    return NO_TIME
+  }
+}
+
+const addStart = (at: Float64Array, start: bigint): void => {
+  const startMs = start / 1_000_000n
+  const ns = (at[1] as number) + Number(start - startMs * 1_000_000n)
+  const carry = Math.floor(ns / 1e6)
+  at[0] = (at[0] as number) + Number(startMs) + carry
+  at[1] = ns - carry * 1e6
+}
+
+const timeProblem = (cells: Cells, time: BoundTime, labelOf: (field: number) => string): string => {
+  const seen = time.used.map(field => {
+    const [start, end] = trimmed(cells, field)
+    return `${labelOf(field)}: ${start === end ? 'is empty' : quoted(cells, start, end)}`
+  })
+  return `${seen.join(', ')} where a time is required (${time.expected})`
+}
+
+interface BoundTags {
+  /** Fields whose texts choose series and zone, each once. */
+  fields: number[]
+  /** Index into `fields`, or a fixed name. */
+  site: string | { index: number; map: Readonly<Record<string, string>> | undefined }
+  device: BoundTags['site']
+  stream: BoundTags['site']
+  zone: string | { index: number; map: Readonly<Record<string, string>> | undefined }
+}
+
+const bindTags = (
+  tags: TagsOptions | undefined,
+  time: TimeOptions | undefined,
+  context: DecoderContext,
+  fieldOf: (ref: FieldRef) => number,
+): BoundTags => {
+  const fields: number[] = []
+  const index = (ref: FieldRef): number => {
+    const field = fieldOf(ref)
+    if (!fields.includes(field)) fields.push(field)
+    return fields.indexOf(field)
+  }
+  const bind = (tag: TagsOptions['site'], fixed: string): BoundTags['site'] =>
+    tag === undefined ? fixed : typeof tag === 'string' ? tag : { index: index(tag.column), map: tag.map }
+  const zone = time?.zone
+  return {
+    fields,
+    site: bind(tags?.site, context.site),
+    device: bind(tags?.device, context.device),
+    stream: bind(tags?.stream, context.stream),
+    zone:
+      zone === undefined ? context.zone : typeof zone === 'string' ? zone : { index: index(zone.by), map: zone.zones },
+  }
+}
+
+/** What one combination of tag texts stands for. */
+interface TagEntry {
+  key: readonly Uint8Array[]
+  series: Series | undefined
+  clock: ZoneClock
+  zone: string
+  problem: string | undefined
+}
+
+const createTagLookup = (
+  tags: BoundTags,
+  nullTexts: readonly string[],
+  sink: Sink,
+  labelOf: (field: number) => string,
+  equalStepsBack: boolean,
+): ((cells: Cells) => TagEntry) => {
+  const { fields } = tags
+  const clocks = new Map<string, ZoneClock>()
+  const entries = new Map<number, TagEntry[]>()
+  let count = 0
+  let last: TagEntry | undefined
+
+  const clockOf = (zone: string): ZoneClock => {
+    let clock = clocks.get(zone)
+    if (!clock) {
+      clock = createZoneClock(zone, equalStepsBack)
+      clocks.set(zone, clock)
+    }
+    return clock
+  }
+  const matches = (entry: TagEntry, cells: Cells): boolean => {
+    for (let k = 0; k < fields.length; k++) {
+      const field = fields[k] as number
+      const start = cells.starts[field] as number
+      const key = entry.key[k] as Uint8Array
+      const n = (cells.ends[field] as number) - start
+      if (key.length !== n) return false
+      for (let i = 0; i < n; i++) if (cells.bytes[start + i] !== key[i]) return false
+    }
+    return true
+  }
+  const hash = (cells: Cells): number => {
+    let h = 0x811c9dc5
+    for (let k = 0; k < fields.length; k++) {
+      const field = fields[k] as number
+      const end = cells.ends[field] as number
+      for (let i = cells.starts[field] as number; i < end; i++)
+        h = Math.imul(h ^ (cells.bytes[i] as number), 0x01000193)
+      h = Math.imul(h ^ 0x1ff, 0x01000193)
+    }
+    return h
+  }
+  const make = (cells: Cells): TagEntry => {
+    let problem: string | undefined
+    const texts = fields.map(field => {
+      const [start, end] = trimmed(cells, field)
+      return textOf(cells, start, end)
+    })
+    const name = (tag: BoundTags['site'], what: string): string => {
+      if (typeof tag === 'string') return tag
+      const text = texts[tag.index] ?? ''
+      const label = labelOf(fields[tag.index] ?? 0)
+      if (text !== '' && nullTexts.includes(text)) problem ??= `${label}: "${text}" where the ${what} is required`
+      if (tag.map) {
+        const mapped = Object.hasOwn(tag.map, text) ? tag.map[text] : undefined
+        if (mapped === undefined) problem ??= `${label}: "${text.slice(0, 80)}" is not in the map of the ${what}`
+        return mapped ?? ''
+      }
+      problem ??= nameProblem(text, label, what)
+      return text
+    }
+    const site = name(tags.site, 'site')
+    const device = name(tags.device, 'device')
+    const stream = name(tags.stream, 'stream')
+    const zone = name(tags.zone, 'zone')
+    return {
+      key: fields.map(f => cells.bytes.slice(cells.starts[f], cells.ends[f])),
+      series: problem === undefined ? sink.series(site, device, stream) : undefined,
+      clock: clockOf(problem === undefined ? zone : 'UTC'),
+      zone,
+      problem,
+    }
+  }
+  return cells => {
+    if (last && matches(last, cells)) return last
+    const h = hash(cells)
+    let bucket = entries.get(h)
+    const had = bucket?.find(entry => matches(entry, cells))
+    if (had) {
+      last = had
+      return had
+    }
+    if (count >= entriesMax) {
+      entries.clear()
+      count = 0
+      bucket = undefined
+    }
+    last = make(cells)
+    count++
+    if (bucket) bucket.push(last)
+    else entries.set(h, [last])
+    return last
+  }
+}
+
+const nameProblem = (text: string, label: string, what: string): string | undefined => {
+  if (text === '') return `${label}: is empty where the ${what} is required`
+  if (text.length > LIMITS.nameCharsMax) return `${label}: the ${what} has more than ${LIMITS.nameCharsMax} characters`
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i)
+    if (c < 32 || c === 127) return `${label}: the ${what} holds a control character`
+  }
+  return undefined
+}
+
+const bindColumns = (
+  options: RowOptions,
+  fieldOf: (ref: FieldRef) => number,
+  names: readonly string[] | undefined,
+  units: readonly (string | undefined)[] | undefined,
+  width: number | undefined,
+  used: ReadonlySet<number>,
+): { numberFields: NumberField[]; otherFields: OtherField[]; plans: ColumnPlan[] } => {
+  const numberFields: NumberField[] = []
+  const otherFields: OtherField[] = []
+  const plans: ColumnPlan[] = []
+  for (const column of options.columns ? listColumns(options.columns) : otherColumns(names, width, used)) {
+    const field = fieldOf(column.from)
+    const unit = column.unit ?? units?.[field]
+    const nullTexts = column.nullTexts ?? options.nullTexts
+    const common = { field, name: column.name, required: column.required, nullTexts }
+    const head = unit === undefined || unit === '' ? { name: column.name } : { name: column.name, unit }
+    if (column.type === 'float' || column.type === 'int') {
+      const decimal = (column.decimal ?? options.decimal) === ',' ? 44 : 46
+      const bytes = (text: string) => new TextEncoder().encode(text)
+      const sentinels: Sentinel[] = []
+      const sentinelTexts = new Map<string, string>()
+      for (const [text, status] of Object.entries(column.status)) {
+        const value = readNumber(bytes(text), 0, bytes(text).length, 46)
+        if (Number.isFinite(value)) sentinels.push({ value, status })
+        else sentinelTexts.set(text, status)
+      }
+      for (const text of nullTexts) {
+        const value = readNumber(bytes(text), 0, bytes(text).length, decimal)
+        if (Number.isFinite(value)) sentinels.push({ value, status: null })
+      }
+      plans.push({ ...head, type: column.type, slot: numberFields.length })
+      numberFields.push({
+        ...common,
+        int: column.type === 'int',
+        decimal,
+        emptyIsNull: nullTexts.includes(''),
+        sentinels,
+        sentinelTexts,
+      })
+    } else {
+      plans.push({ ...head, type: column.type, slot: otherFields.length })
+      otherFields.push({ ...common, type: column.type, sentinelTexts: new Map(Object.entries(column.status)) })
+    }
+  }
+  return { numberFields, otherFields, plans }
+}
+
+/** Without `columns`: each field that is neither time nor tag is a float; fields without a name are passed over. */
+const otherColumns = (names: readonly string[] | undefined, width: number | undefined, used: ReadonlySet<number>) => {
+  const columns: ReturnType<typeof listColumns> = []
+  const taken = new Set(names ?? [])
+  for (let field = 0; field < (names?.length ?? width ?? 0); field++) {
+    const name = names ? (names[field] ?? '') : `column${field + 1}`
+    if (used.has(field) || name === '') continue
+    let free = name
+    while (free === 'status' || (free !== name && taken.has(free))) free = `${free}_`
+    columns.push({ name: free, from: field + 1, type: 'float', status: {}, required: false })
+  }
+  return columns
+}

@@ -1,0 +1,479 @@
+/**
+ * Times as instruments write them: a layout is compiled once into a reader over bytes.
+ *
+ * A layout is `iso`; an epoch unit `s`, `ms`, `us`, `ns`; `excel`; or text with tokens:
+ *
+ *     YYYY YY  MM M  MMM (Jan)  DD D  ddd (Mon)  HH H  hh h with A (AM/PM)  mm m  ss s
+ *     S: a fraction of 1 to 9 digits · SS…SSSSSSSSS: exactly so many digits
+ *     Z: an offset (Z, +01:00, +0100) · z: UTC GMT WET WEST CET CEST EET EEST JST · 'text': itself, '' a quote mark
+ *
+ * A blank reads one or more blanks; any other character reads itself.
+ */
+import { daysInMonth } from '@penstock/frame'
+import { readNumber } from './number.ts'
+
+/** What a reader found: no time, a local time, or a time with an offset of its own. */
+export const NO_TIME = 0
+export const LOCAL_TIME = 1
+export const UTC_TIME = 2
+export type Reading = typeof NO_TIME | typeof LOCAL_TIME | typeof UTC_TIME
+
+/** Reads bytes[start, end) and leaves ms since the epoch (local times counted as if they were UTC) in at[0], ns below a ms in at[1]. */
+export type TimeReader = (bytes: Uint8Array, start: number, end: number, at: Float64Array) => Reading
+
+/** Years 0 to 9999. */
+const msMin = -62_167_219_200_000
+const msMax = 253_402_300_799_999
+const inRange = (ms: number): boolean => ms >= msMin && ms <= msMax
+
+/** Days since 1970-01-01 of a calendar date (H. Hinnant, "chrono-compatible low-level date algorithms"). */
+const daysFromCivil = (year: number, month: number, day: number): number => {
+  const y = month <= 2 ? year - 1 : year
+  const era = Math.floor(y / 400)
+  const yoe = y - era * 400
+  const doy = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1
+  return era * 146_097 + yoe * 365 + Math.floor(yoe / 4) - Math.floor(yoe / 100) + doy - 719_468
+}
+
+/** ms of a calendar time, or NaN where no calendar has it. */
+const civilMs = (y: number, mo: number, d: number, h: number, mi: number, s: number): number => {
+  if (mo < 1 || mo > 12 || d < 1 || h > 23 || mi > 59 || s > 59) return Number.NaN
+  if (d > 28 && d > daysInMonth(y, mo)) return Number.NaN
+  return daysFromCivil(y, mo, d) * 86_400_000 + h * 3_600_000 + mi * 60_000 + s * 1000
+}
+
+/** The number that `count` digits at `p` spell, or −1. */
+const digitsAt = (bytes: Uint8Array, p: number, count: number): number => {
+  let value = 0
+  for (let i = 0; i < count; i++) {
+    const d = (bytes[p + i] as number) - 48
+    if (!(d >= 0 && d <= 9)) return -1
+    value = value * 10 + d
+  }
+  return value
+}
+
+/** Digits of a second's fraction from `p`, at most to `end`: sets at[0] += ms, at[1] = ns. Returns the position behind, or −1. */
+const fractionAt = (
+  bytes: Uint8Array,
+  p: number,
+  end: number,
+  digitsMin: number,
+  digitsMax: number,
+  at: Float64Array,
+) => {
+  let value = 0
+  let n = 0
+  while (n < digitsMax && p + n < end) {
+    const d = (bytes[p + n] as number) - 48
+    if (d < 0 || d > 9) break
+    value = value * 10 + d
+    n++
+  }
+  if (n < digitsMin) return -1
+  if (n <= 3) at[0] = (at[0] as number) + (n === 3 ? value : n === 2 ? value * 10 : value * 100)
+  else {
+    for (let i = n; i < 9; i++) value *= 10
+    const ms = Math.floor(value / 1e6)
+    at[0] = (at[0] as number) + ms
+    at[1] = value - ms * 1e6
+  }
+  return p + n
+}
+
+/** An offset `Z`, `+01:00`, `+0100`, `+01` that fills bytes[p, end): minutes, or NaN. */
+const offsetAt = (bytes: Uint8Array, p: number, end: number): number => {
+  const c = bytes[p]
+  if ((c === 90 || c === 122) && end === p + 1) return 0
+  if (c !== 43 && c !== 45) return Number.NaN
+  const hours = end - p >= 3 ? digitsAt(bytes, p + 1, 2) : -1
+  let q = p + 3
+  let minutes = 0
+  if (q < end) {
+    if (bytes[q] === 58) q++
+    minutes = end - q === 2 ? digitsAt(bytes, q, 2) : -1
+  }
+  if (hours < 0 || minutes < 0 || hours > 23 || minutes > 59) return Number.NaN
+  return (c === 45 ? -1 : 1) * (hours * 60 + minutes)
+}
+
+/** ISO 8601: a date, or a date and a time to the minute, second or up to 9 digits of it, with or without an offset. */
+const createIso = (): TimeReader => {
+  const seen = new Uint8Array(16)
+  let seenMs = Number.NaN
+  return (bytes, start, end, at) => {
+    const length = end - start
+    if (length < 10) return NO_TIME
+    at[1] = 0
+    let same = length >= 16
+    for (let i = 0; same && i < 16; i++) same = bytes[start + i] === seen[i]
+    if (!same || Number.isNaN(seenMs)) {
+      if (bytes[start + 4] !== 45 || bytes[start + 7] !== 45) return NO_TIME
+      const y = digitsAt(bytes, start, 4)
+      const mo = digitsAt(bytes, start + 5, 2)
+      const d = digitsAt(bytes, start + 8, 2)
+      if (y < 0 || mo < 0 || d < 0) return NO_TIME
+      if (length === 10) {
+        at[0] = civilMs(y, mo, d, 0, 0, 0)
+        return Number.isNaN(at[0]) ? NO_TIME : LOCAL_TIME
+      }
+      const mark = bytes[start + 10]
+      if ((mark !== 84 && mark !== 116 && mark !== 32) || length < 16 || bytes[start + 13] !== 58) return NO_TIME
+      const h = digitsAt(bytes, start + 11, 2)
+      const mi = digitsAt(bytes, start + 14, 2)
+      if (h < 0 || mi < 0) return NO_TIME
+      seenMs = civilMs(y, mo, d, h, mi, 0)
+      if (Number.isNaN(seenMs)) return NO_TIME
+      for (let i = 0; i < 16; i++) seen[i] = bytes[start + i] as number
+    }
+    at[0] = seenMs
+    let p = start + 16
+    if (p < end && bytes[p] === 58) {
+      const s = end - p >= 3 ? digitsAt(bytes, p + 1, 2) : -1
+      if (s < 0 || s > 59) return NO_TIME
+      at[0] = seenMs + s * 1000
+      p += 3
+      if (p < end && (bytes[p] === 46 || bytes[p] === 44)) {
+        p = fractionAt(bytes, p + 1, end, 1, 9, at)
+        if (p < 0) return NO_TIME
+      }
+    }
+    while (p < end && bytes[p] === 32) p++
+    if (p === end) return LOCAL_TIME
+    const minutes = offsetAt(bytes, p, end)
+    if (Number.isNaN(minutes)) return NO_TIME
+    at[0] = (at[0] as number) - minutes * 60_000
+    return UTC_TIME
+  }
+}
+
+/** Digits of ns that one of the unit has. */
+const unitDigits = { s: 9, ms: 6, us: 3, ns: 0 } as const
+export type EpochUnit = keyof typeof unitDigits
+export const isEpochUnit = (layout: string): layout is EpochUnit => Object.hasOwn(unitDigits, layout)
+
+/** A count of seconds (ms, µs, ns), exact to the ns at any length; digits below a ns are dropped. */
+const createEpoch = (unit: EpochUnit): TimeReader => {
+  const shift = unitDigits[unit]
+  return (bytes, start, end, at) => {
+    const negative = bytes[start] === 45
+    const first = negative || bytes[start] === 43 ? start + 1 : start
+    let mark = first
+    while (mark < end && bytes[mark] !== 46) mark++
+    if (mark === first || end - first > 40) return NO_TIME
+    let ms = 0
+    let ns = 0
+    // Digit k of the whole count in ns; the last six are the ns below a ms.
+    const total = mark - first + shift
+    for (let k = 0; k < total; k++) {
+      const p = k < mark - first ? first + k : first + k + 1
+      const d = p < end ? (bytes[p] as number) - 48 : 0
+      if (d < 0 || d > 9) return NO_TIME
+      if (k < total - 6) ms = ms * 10 + d
+      else ns = ns * 10 + d
+    }
+    for (let p = mark + 1 + shift; p < end; p++) {
+      const d = (bytes[p] as number) - 48
+      if (d < 0 || d > 9) return NO_TIME
+    }
+    if (negative && (ms > 0 || ns > 0)) {
+      ms = ns > 0 ? -ms - 1 : -ms
+      ns = ns > 0 ? 1e6 - ns : 0
+    }
+    if (!inRange(ms)) return NO_TIME
+    at[0] = ms
+    at[1] = ns
+    return UTC_TIME
+  }
+}
+
+/** Days since 1899-12-30 and their fraction, local, to the ms. */
+const readExcel: TimeReader = (bytes, start, end, at) => {
+  const days = readNumber(bytes, start, end, 46)
+  const ms = Math.round(days * 86_400_000) - 25_569 * 86_400_000
+  if (!inRange(ms)) return NO_TIME
+  at[0] = ms
+  at[1] = 0
+  return LOCAL_TIME
+}
+
+const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
+const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']
+const abbreviations: Record<string, number> = {
+  UTC: 0,
+  GMT: 0,
+  WET: 0,
+  WEST: 60,
+  CET: 60,
+  CEST: 120,
+  EET: 120,
+  EEST: 180,
+  JST: 540,
+}
+
+type Token =
+  | 'YYYY'
+  | 'YY'
+  | 'MMM'
+  | 'MM'
+  | 'M'
+  | 'DD'
+  | 'D'
+  | 'ddd'
+  | 'HH'
+  | 'H'
+  | 'hh'
+  | 'h'
+  | 'A'
+  | 'mm'
+  | 'm'
+  | 'ss'
+  | 's'
+  | 'Z'
+  | 'z'
+type Op = { token: Token } | { fraction: number } | { literal: number }
+const tokenPattern = /YYYY|YY|MMM|MM|M|ddd|DD|D|HH|H|hh|h|A|mm|m|ss|s|S{1,9}|Z|z|'(?:[^']|'')*'|./gsu
+/** Widths of the tokens that always are as wide; the part of a layout before its seconds is remembered where it has only such. */
+const widths: Partial<Record<Token, number>> = { YYYY: 4, YY: 2, MMM: 3, MM: 2, DD: 2, HH: 2, hh: 2, mm: 2, ss: 2 }
+
+const parseLayout = (layout: string): Op[] => {
+  const ops: Op[] = []
+  const literal = (text: string) => {
+    for (const byte of new TextEncoder().encode(text)) ops.push({ literal: byte })
+  }
+  for (const [part] of layout.matchAll(tokenPattern)) {
+    if (part.startsWith("'") && part.length > 1) literal(part === "''" ? "'" : part.slice(1, -1).replaceAll("''", "'"))
+    else if (/^S+$/.test(part)) ops.push({ fraction: part.length })
+    else if (/^(?:YYYY|YY|MMM|MM|M|ddd|DD|D|HH|H|hh|h|A|mm|m|ss|s|Z|z)$/.test(part)) ops.push({ token: part as Token })
+    else if (/^[A-SU-Za-z']$/.test(part)) throw new SyntaxError(`"${part}" is not a token of a time layout`)
+    else literal(part)
+  }
+  return ops
+}
+
+/** Why a layout cannot be used, in a few words; `undefined` where it can. */
+export const layoutProblem = (layout: string, dateOnly = false): string | undefined => {
+  if (layout === 'iso' || layout === 'excel' || isEpochUnit(layout)) {
+    return dateOnly && layout !== 'iso' ? 'is not a layout of a date' : undefined
+  }
+  let ops: Op[]
+  try {
+    ops = parseLayout(layout)
+  } catch (error) {
+    return `${(error as Error).message}; tokens are YYYY MM DD HH mm ss SSS, MMM, D, H, hh with A, Z, z, and 'text' in single quotes`
+  }
+  const had = ops.flatMap(op => ('token' in op ? [op.token] : 'fraction' in op ? ['S'] : []))
+  const has = (...tokens: string[]) => tokens.some(token => had.includes(token))
+  if (new Set(had).size !== had.length) return 'has a token twice'
+  if (!has('YYYY', 'YY')) return 'has no year (YYYY)'
+  if (!has('MM', 'M', 'MMM')) return 'has no month (MM)'
+  if (!has('DD', 'D')) return 'has no day (DD)'
+  if (has('hh', 'h') !== has('A')) return 'needs both hh and A, or HH alone: 12 hours without AM or PM are no time'
+  if (has('S') && !has('ss', 's')) return 'has a fraction (S) without seconds (ss)'
+  return undefined
+}
+
+/** Compiles a layout that `layoutProblem` finds nothing wrong with. Each reader remembers the last minute it read. */
+export const createTimeReader = (layout: string): TimeReader => {
+  if (layout === 'iso') return createIso()
+  if (layout === 'excel') return readExcel
+  if (isEpochUnit(layout)) return createEpoch(layout)
+  return createTokens(parseLayout(layout))
+}
+
+const createTokens = (ops: readonly Op[]): TimeReader => {
+  const seconds = ops.findIndex(op => 'fraction' in op || ('token' in op && (op.token === 'ss' || op.token === 's')))
+  const stem = seconds < 0 ? ops : ops.slice(0, seconds)
+  const stemWidth = stem.reduce(
+    (sum, op) =>
+      sum +
+      ('literal' in op ? (op.literal === 32 ? Number.NaN : 1) : 'token' in op ? (widths[op.token] ?? Number.NaN) : 0),
+    0,
+  )
+  const blankStem = stem.reduce(
+    (sum, op) => sum + ('literal' in op ? 1 : 'token' in op ? (widths[op.token] ?? Number.NaN) : 0),
+    0,
+  )
+  const tail = ops.slice(stem.length)
+  const tailHasDate = tail.some(op => 'token' in op && op.token !== 'ss' && op.token !== 's')
+  const slow = createTokenSteps(ops)
+  // A stem of one width (its blanks single) is compared with the last one; a new minute goes the long way.
+  const width = Number.isNaN(stemWidth) ? blankStem : stemWidth
+  if (Number.isNaN(width) || width === 0 || tailHasDate || seconds < 0) return slow
+  const seen = new Uint8Array(width)
+  let seenMs = Number.NaN
+  return (bytes, start, end, at) => {
+    if (end - start < width) return slow(bytes, start, end, at)
+    for (let i = 0; i < width; i++) {
+      if (bytes[start + i] === seen[i]) continue
+      seenMs = Number.NaN
+      break
+    }
+    if (Number.isNaN(seenMs)) {
+      const found = slow(bytes, start, end, at)
+      // Only a stem that was read at its fixed width may stand for the next one.
+      if (found === LOCAL_TIME && !hasWideBlank(bytes, start, width, stem)) {
+        for (let i = 0; i < width; i++) seen[i] = bytes[start + i] as number
+        seenMs = Math.floor((at[0] as number) / 60_000) * 60_000
+      }
+      return found
+    }
+    let p = start + width
+    at[0] = seenMs
+    at[1] = 0
+    for (const op of tail) {
+      if ('literal' in op) {
+        if (p >= end || bytes[p] !== op.literal) return slow(bytes, start, end, at)
+        p++
+      } else if ('fraction' in op) {
+        p = fractionAt(bytes, p, end, op.fraction, op.fraction === 1 ? 9 : op.fraction, at)
+        if (p < 0) return slow(bytes, start, end, at)
+      } else {
+        const s = end - p >= 2 ? digitsAt(bytes, p, 2) : -1
+        if (s < 0 || s > 59 || op.token === 's') return slow(bytes, start, end, at)
+        at[0] = (at[0] as number) + s * 1000
+        p += 2
+      }
+    }
+    return p === end ? LOCAL_TIME : NO_TIME
+  }
+}
+
+const hasWideBlank = (bytes: Uint8Array, start: number, width: number, stem: readonly Op[]): boolean => {
+  let p = start
+  for (const op of stem) {
+    if ('literal' in op) {
+      if (bytes[p] !== op.literal) return true
+      p++
+      if (op.literal === 32 && bytes[p] === 32) return true
+    } else if ('token' in op) p += widths[op.token] ?? 0
+  }
+  return p !== start + width
+}
+
+const createTokenSteps = (ops: readonly Op[]): TimeReader => {
+  return (bytes, start, end, at) => {
+    let p = start
+    let y = 0
+    let mo = 0
+    let d = 0
+    let h = 0
+    let mi = 0
+    let s = 0
+    let half = -1
+    let minutes = Number.NaN
+    at[0] = 0
+    at[1] = 0
+    /** A number of `min` to `max` digits at p, moving p; −1 where there is none. */
+    const number = (min: number, max: number): number => {
+      let n = 0
+      while (n < max && p + n < end && (bytes[p + n] as number) >= 48 && (bytes[p + n] as number) <= 57) n++
+      if (n < min) return -1
+      const value = digitsAt(bytes, p, n)
+      p += n
+      return value
+    }
+    const word = (list: readonly string[]): number => {
+      if (end - p < 3) return -1
+      const text = String.fromCharCode(bytes[p] as number, bytes[p + 1] as number, bytes[p + 2] as number)
+      p += 3
+      return list.indexOf(text.toLowerCase())
+    }
+    for (const op of ops) {
+      let value = 0
+      if ('literal' in op) {
+        if (p >= end || bytes[p] !== op.literal) return NO_TIME
+        p++
+        if (op.literal === 32) while (p < end && bytes[p] === 32) p++
+        continue
+      }
+      if ('fraction' in op) {
+        p = fractionAt(bytes, p, end, op.fraction, op.fraction === 1 ? 9 : op.fraction, at)
+        if (p < 0) return NO_TIME
+        continue
+      }
+      switch (op.token) {
+        case 'YYYY':
+          value = y = number(4, 4)
+          break
+        case 'YY':
+          value = number(2, 2)
+          y = value < 70 ? 2000 + value : 1900 + value
+          break
+        case 'MMM':
+          value = mo = word(months) + 1 || -1
+          break
+        case 'MM':
+          value = mo = number(2, 2)
+          break
+        case 'M':
+          value = mo = number(1, 2)
+          break
+        case 'ddd':
+          value = word(weekdays)
+          break
+        case 'DD':
+          value = d = number(2, 2)
+          break
+        case 'D':
+          value = d = number(1, 2)
+          break
+        case 'HH':
+          value = h = number(2, 2)
+          break
+        case 'H':
+          value = h = number(1, 2)
+          break
+        case 'hh':
+        case 'h':
+          value = h = number(op.token === 'hh' ? 2 : 1, 2)
+          if (h < 1 || h > 12) return NO_TIME
+          break
+        case 'A': {
+          const c = p + 1 < end ? (bytes[p] as number) | 32 : 0
+          if ((c !== 97 && c !== 112) || ((bytes[p + 1] as number) | 32) !== 109) return NO_TIME
+          half = c === 112 ? 12 : 0
+          p += 2
+          break
+        }
+        case 'mm':
+          value = mi = number(2, 2)
+          break
+        case 'm':
+          value = mi = number(1, 2)
+          break
+        case 'ss':
+          value = s = number(2, 2)
+          break
+        case 's':
+          value = s = number(1, 2)
+          break
+        case 'Z': {
+          const from = p
+          while (p < end && bytes[p] !== 32) p++
+          minutes = offsetAt(bytes, from, p)
+          value = Number.isNaN(minutes) ? -1 : 0
+          break
+        }
+        case 'z': {
+          let name = ''
+          while (p < end && name.length < 5 && (bytes[p] as number) >= 65 && (bytes[p] as number) <= 90) {
+            name += String.fromCharCode(bytes[p++] as number)
+          }
+          minutes = abbreviations[name] ?? Number.NaN
+          value = Number.isNaN(minutes) ? -1 : 0
+          break
+        }
+      }
+      if (value < 0) return NO_TIME
+    }
+    if (p !== end) return NO_TIME
+    if (half >= 0) h = (h % 12) + half
+    const ms = civilMs(y, mo, d, h, mi, s)
+    if (Number.isNaN(ms)) return NO_TIME
+    at[0] = (at[0] as number) + ms
+    if (Number.isNaN(minutes)) return LOCAL_TIME
+    at[0] = (at[0] as number) - minutes * 60_000
+    return UTC_TIME
+  }
+}
