@@ -1,6 +1,10 @@
 /** The port of the time-series store. `historians/lake.ts` (DuckDB) and `historians/memory.ts` (the oracle of tests) implement it. */
 import type { Frame } from '@penstock/frame'
 
+/** Times that every historian can hold: 64 bit ns, years 1677 to 2262. `write` refuses a frame with others with a RangeError. */
+export const HISTORIAN_NS_MIN = -(2n ** 63n)
+export const HISTORIAN_NS_MAX = 2n ** 63n - 1n
+
 export interface SeriesKey {
   site: string
   device: string
@@ -16,7 +20,7 @@ export interface ReadQuery extends TimeRange {
   site: string
   device: string
   stream: string
-  /** All columns where left out. */
+  /** All columns where left out. A name stands for every type that came under it. */
   columns?: readonly string[]
   /** At most this many rows. */
   limit?: number
@@ -77,6 +81,8 @@ export interface Aggregate extends Bucket {
   mean: number | null
   /** Rows expected in this bucket by the site's opening hours; null where the configuration does not say. */
   expected: number | null
+  /** Of the rows expected, how many came with a number: summed over the device hours, each at most what it expects. null as above. */
+  had: number | null
   /** Counts up whenever a recomputation changed the row; from 1. */
   revision: number
   computedAtMs: number
@@ -104,7 +110,9 @@ export interface Historian {
   /**
    * Resolves when the frames and, in the same transaction, the cursor are durable. A second row of the same series and
    * time replaces the first, whole. Writing the same frames again leaves the historian as writing them once. A column
-   * that comes with another type than before is kept beside it, and numbers widen: nothing is dropped.
+   * that comes with another type than before is kept beside it, and numbers widen: nothing is dropped. What was first in a
+   * series keeps the column's name; another type is read as `name:text`, `name:number`, `name:bool` or `name:vector`.
+   * What is no number (NaN, ±Infinity) is a hole. The latest unit holds.
    */
   write(frames: readonly Frame[], cursor?: number): Promise<void>
   /** The last cursor given to `write`; 0 where none was. */
@@ -113,7 +121,10 @@ export interface Historian {
   read(query: ReadQuery): AsyncIterable<Frame>
   /** Every series with its columns, ordered by site, device, stream. */
   streams(): Promise<StreamInfo[]>
-  /** In order of start, then column. Only numeric (float, int) columns. */
+  /**
+   * In order of start, then column. Only numeric (float, int) columns, and of them those that a row of the span came with,
+   * be it with a hole: a bucket depends on the readings of its span and on nothing else. −0 is 0 here.
+   */
   buckets(query: BucketQuery): Promise<Bucket[]>
   /** Replaces rows of the same (level, resolution, site, device, stream, column, startNs); with the cursor in the same transaction. */
   writeAggregates(rows: readonly Aggregate[], cursor?: number): Promise<void>
@@ -121,5 +132,7 @@ export interface Historian {
   aggregatesCursor(): Promise<number>
   /** In order of start, then site, then device. */
   readAggregates(query: AggregateQuery): AsyncIterable<Aggregate>
+  /** Deletes all aggregates and sets their cursor to 0, in one transaction. */
+  clearAggregates(): Promise<void>
   close(): Promise<void>
 }

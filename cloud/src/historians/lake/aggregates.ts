@@ -1,0 +1,182 @@
+/** Rollup rows in the lake: what identifies a line of them (level … column) has an id in `lines`; hours and days lie in a table each. */
+import {
+  BIGINT,
+  DOUBLE,
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  type DuckDBValue,
+  INTEGER,
+  UINTEGER,
+  VARCHAR,
+} from '@duckdb/node-api'
+import type { Aggregate, AggregateQuery, Resolution } from '../../historian.ts'
+import type { Database } from './database.ts'
+
+const columnsSql = `line uinteger, start bigint, stop bigint, date varchar, hour integer, weekday integer, n bigint, sum double,
+  min double, max double, mean double, first double, last double, failed bigint, closed bigint, rows bigint, expected double,
+  had double, revision bigint, computed bigint`
+const columnTypes = [
+  UINTEGER, BIGINT, BIGINT, VARCHAR, INTEGER, INTEGER, BIGINT, DOUBLE, DOUBLE, DOUBLE, DOUBLE, DOUBLE, DOUBLE, BIGINT, BIGINT, BIGINT,
+  DOUBLE, DOUBLE, BIGINT, BIGINT,
+] // biome-ignore format: one type per column above
+export const aggregatesSql = [
+  `create table hours (${columnsSql})`,
+  `create table days (${columnsSql})`,
+  'create table lines (id uinteger, level varchar, resolution varchar, site varchar, device varchar, stream varchar, col varchar)',
+]
+const tableOf: Record<Resolution, string> = { hour: 'hours', day: 'days' }
+const pageRowsMax = 20_000
+const chunkRowsMax = 2048
+
+const lineKey = (a: AggregateQuery | Aggregate): string =>
+  JSON.stringify([a.level, a.resolution, a.site, a.device, a.stream, a.column])
+
+export const createAggregates = async (database: Database) => {
+  const lines = new Map<string, number>()
+  let lastLine = 0
+  const load = async () => {
+    lines.clear()
+    for (const [id, level, resolution, site, device, stream, column] of await database.rows('select * from lines')) {
+      lines.set(JSON.stringify([level, resolution, site, device, stream, column]), Number(id))
+      lastLine = Math.max(lastLine, Number(id))
+    }
+  }
+  await load()
+
+  const lineOf = async (writer: DuckDBConnection, row: Aggregate): Promise<number> => {
+    const key = lineKey(row)
+    const known = lines.get(key)
+    if (known !== undefined) return known
+    const id = ++lastLine
+    const values = [id, row.level, row.resolution, row.site, row.device, row.stream, row.column]
+    await writer.run('insert into lines values ($1, $2, $3, $4, $5, $6, $7)', values)
+    lines.set(key, id)
+    return id
+  }
+
+  /** Rows of one resolution; of two rows with one key the later wins. */
+  const replace = async (writer: DuckDBConnection, resolution: Resolution, rows: readonly Aggregate[]) => {
+    const keyed = new Map<string, DuckDBValue[]>()
+    for (const row of rows) {
+      const line = await lineOf(writer, row)
+      keyed.set(`${line} ${row.startNs}`, valuesOf(line, row))
+    }
+    if (keyed.size === 0) return
+    const table = tableOf[resolution]
+    await writer.run(`create or replace temp table staged as select * from ${table} limit 0`)
+    const appender = await writer.createAppender('staged')
+    const all = [...keyed.values()]
+    for (let i = 0; i < all.length; i += chunkRowsMax) {
+      const part = all.slice(i, i + chunkRowsMax)
+      const chunk = DuckDBDataChunk.create(columnTypes, part.length)
+      chunk.setRows(part)
+      appender.appendDataChunk(chunk)
+    }
+    appender.closeSync()
+    const [[first, last] = []] = (await writer.runAndReadAll('select min(start), max(start) from staged')).getRows()
+    await writer.run(
+      `delete from ${table} using staged s where ${table}.line = s.line and ${table}.start = s.start
+       and ${table}.start between cast('${first}' as bigint) and cast('${last}' as bigint)`,
+    )
+    await writer.run(`insert into ${table} select * from staged order by start, line`)
+    await writer.run('drop table staged')
+  }
+
+  const write = async (rows: readonly Aggregate[], cursor?: number): Promise<void> => {
+    try {
+      await database.transaction(async writer => {
+        for (const resolution of ['hour', 'day'] as const) {
+          await replace(
+            writer,
+            resolution,
+            rows.filter(row => row.resolution === resolution),
+          )
+        }
+        if (cursor !== undefined) {
+          await writer.run("update cursors set seq = $1 where name = 'aggregates'", [BigInt(cursor)])
+        }
+      })
+    } catch (error) {
+      await load()
+      throw error
+    }
+  }
+
+  const read = async function* (query: AggregateQuery): AsyncGenerator<Aggregate> {
+    const values = [query.level, query.resolution, query.stream, query.column]
+    let where = 'level = $1 and resolution = $2 and stream = $3 and col = $4'
+    for (const [name, value] of [
+      ['site', query.site],
+      ['device', query.device],
+    ] as const) {
+      if (value !== undefined) where += ` and ${name} = $${values.push(value)}`
+    }
+    const until = query.toNs === undefined ? '' : `and start < ${literal(query.toNs)}`
+    let from = query.fromNs === undefined ? '' : `and start >= ${literal(query.fromNs)}`
+    for (let page = pageRowsMax; ; ) {
+      const rows = await database.rows(
+        `select x.*, site, device from ${tableOf[query.resolution]} x join (select id, site, device from lines where ${where}) on id = line
+         where true ${from} ${until} order by start, site, device limit ${page}`,
+        values,
+      )
+      // The last start of a full page may go on in the next: it is read again from its beginning.
+      const lastStart = rows.length === page ? (rows.at(-1)?.[1] as bigint) : undefined
+      const whole = lastStart === undefined ? rows : rows.filter(row => row[1] !== lastStart)
+      for (const row of whole) yield toAggregate(row, query)
+      if (lastStart === undefined) return
+      if (whole.length === 0) page *= 2
+      from = `and start >= ${literal(lastStart)}`
+    }
+  }
+
+  const clear = async (): Promise<void> => {
+    await database.transaction(async writer => {
+      for (const table of ['hours', 'days', 'lines']) await writer.run(`delete from ${table}`)
+      await writer.run("update cursors set seq = 0 where name = 'aggregates'")
+    })
+    lines.clear()
+  }
+
+  return { write, read, clear }
+}
+
+const int64Max = 2n ** 63n - 1n
+const literal = (ns: bigint): string =>
+  `cast('${ns > int64Max ? int64Max : ns < -int64Max ? -int64Max : ns}' as bigint)`
+
+const valuesOf = (line: number, a: Aggregate): DuckDBValue[] => [
+  line, a.startNs, a.endNs, a.date, a.hour, a.weekday, BigInt(a.n), a.sum, a.min, a.max, a.mean, a.first, a.last, BigInt(a.failed),
+  BigInt(a.closed), BigInt(a.rows), a.expected, a.had, BigInt(a.revision), BigInt(a.computedAtMs),
+] // biome-ignore format: in the order of the table
+
+const toAggregate = (row: DuckDBValue[], { level, resolution, stream, column }: AggregateQuery): Aggregate => {
+  const number = (i: number): number => Number(row[i])
+  const maybe = (i: number): number | null => (row[i] === null ? null : Number(row[i]))
+  return {
+    level,
+    resolution,
+    site: String(row[20]),
+    device: String(row[21]),
+    stream,
+    column,
+    startNs: row[1] as bigint,
+    endNs: row[2] as bigint,
+    date: String(row[3]),
+    hour: maybe(4),
+    weekday: number(5),
+    n: number(6),
+    sum: maybe(7),
+    min: maybe(8),
+    max: maybe(9),
+    mean: maybe(10),
+    first: maybe(11),
+    last: maybe(12),
+    failed: number(13),
+    closed: number(14),
+    rows: number(15),
+    expected: maybe(16),
+    had: maybe(17),
+    revision: number(18),
+    computedAtMs: number(19),
+  }
+}

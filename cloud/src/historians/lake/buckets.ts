@@ -1,0 +1,149 @@
+/**
+ * Aggregates of spans of time, computed where the rows lie. Sums of whole numbers are exact in any order; the sum of other
+ * floats depends on the order of addition, so those are read in order of time and added one by one: the same digits always.
+ */
+import { STATUS_CLOSED, STATUS_COLUMN } from '@penstock/frame'
+import { type Bucket, type BucketQuery, HISTORIAN_NS_MAX, HISTORIAN_NS_MIN, type TimeRange } from '../../historian.ts'
+import { type Catalog, columnName, type Series, type SeriesColumn, tableName } from './catalog.ts'
+import type { Database } from './database.ts'
+import type { createReading } from './reading.ts'
+import { whereSql } from './reading.ts'
+
+const hourNs = 3_600_000_000_000n
+/** Spans further apart than this are not scanned together. */
+const gapNsMax = 48n * hourNs
+const columnsPerQueryMax = 64
+const exact = '9007199254740992'
+
+/** Spans that one query can tell apart by dividing: hours on one grid, near each other; or a single span of any length. */
+interface Cluster {
+  baseNs: bigint
+  widthNs: bigint
+  spans: TimeRange[]
+}
+
+/** The part of a span that the lake can hold. */
+const within = ({ fromNs, toNs }: TimeRange): TimeRange => ({
+  fromNs: BigInt.asIntN(64, fromNs) === fromNs || fromNs > 0n ? fromNs : HISTORIAN_NS_MIN,
+  toNs: BigInt.asIntN(64, toNs) === toNs || toNs < 0n ? toNs : HISTORIAN_NS_MAX + 1n,
+})
+
+const clustersOf = (spans: readonly TimeRange[]): Cluster[] => {
+  const clusters: Cluster[] = []
+  for (const span of spans) {
+    const { fromNs, toNs } = within(span)
+    if (toNs <= fromNs) continue
+    const open = clusters.at(-1)
+    const before = open?.spans.at(-1)
+    if (
+      open?.widthNs === hourNs &&
+      before &&
+      toNs - fromNs === hourNs &&
+      (fromNs - open.baseNs) % hourNs === 0n &&
+      fromNs - before.toNs <= gapNsMax
+    ) {
+      open.spans.push(span)
+    } else clusters.push({ baseNs: fromNs, widthNs: toNs - fromNs, spans: [span] })
+  }
+  return clusters
+}
+
+type Reading = ReturnType<typeof createReading>
+
+export const createBuckets = (database: Database, catalog: Catalog, reading: Reading) => {
+  const orderedSum = async (series: Series, column: SeriesColumn, span: TimeRange): Promise<number> => {
+    let sum = 0
+    for await (const frame of reading.frames(series, [column], span)) {
+      const values = frame.columns[0]?.values as Float64Array
+      for (let i = 0; i < values.length; i++) {
+        const v = values[i] as number
+        if (!Number.isNaN(v)) sum += v
+      }
+    }
+    return sum
+  }
+
+  const ofColumns = async (series: Series, columns: SeriesColumn[], { baseNs, widthNs, spans }: Cluster) => {
+    const range = { fromNs: baseNs, toNs: (spans.at(-1) as TimeRange).toNs }
+    const status = series.columns.find(c => c.physical.name === STATUS_COLUMN && c.physical.kind === 'text')
+    const buckets: Bucket[] = []
+    const byStart = new Map(spans.map(span => [span.fromNs, span]))
+    for (const row of await database.rows(bucketSql(series, columns, status, range, baseNs, widthNs))) {
+      const span = byStart.get(
+        spans.length === 1 ? (spans[0] as TimeRange).fromNs : baseNs + (row[0] as bigint) * widthNs,
+      )
+      if (!span) continue
+      for (const [c, column] of columns.entries()) {
+        const [present, n, min, max, first, last, failed, closed, sum, whole] = row.slice(2 + c * valuesPerColumn)
+        if (Number(present) === 0) continue
+        const had = Number(n) > 0
+        const value = (v: unknown): number | null => (had ? Number(v) + 0 : null)
+        buckets.push({
+          column: column.label,
+          startNs: span.fromNs,
+          n: Number(n),
+          sum: had && whole !== true ? await orderedSum(series, column, span) : value(sum),
+          min: value(min),
+          max: value(max),
+          first: value(first),
+          last: value(last),
+          failed: Number(failed),
+          closed: Number(closed),
+          rows: Number(row[1]),
+        })
+      }
+    }
+    return buckets
+  }
+
+  return async (query: BucketQuery): Promise<Bucket[]> => {
+    const series = catalog.find(query)
+    const columns = series?.columns.filter(c => c.physical.kind === 'number') ?? []
+    if (!series || series.rows === 0) return []
+    const buckets: Bucket[] = []
+    for (const cluster of clustersOf(query.spans)) {
+      for (let i = 0; i < columns.length; i += columnsPerQueryMax) {
+        buckets.push(...(await ofColumns(series, columns.slice(i, i + columnsPerQueryMax), cluster)))
+      }
+    }
+    return buckets.sort((a, b) =>
+      a.startNs < b.startNs ? -1 : a.startNs > b.startNs ? 1 : byBytes(a.column, b.column),
+    )
+  }
+}
+
+const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
+
+const valuesPerColumn = 10
+const bucketSql = (
+  series: Series,
+  columns: readonly SeriesColumn[],
+  status: SeriesColumn | undefined,
+  range: TimeRange,
+  baseNs: bigint,
+  widthNs: bigint,
+): string => {
+  // A difference of two times may need more than 64 bits; within an hour's grid it never does.
+  const bin = widthNs === hourNs ? `(t - cast('${baseNs}' as bigint)) // ${hourNs}` : '0::bigint'
+  const said = status ? columnName(status.physical) : 'null'
+  const inner = columns.map(({ physical }) => {
+    const c = columnName(physical)
+    return `, ${c} as p${c}, nullif(${c}, 'nan'::double) as v${c}`
+  })
+  const outer = columns.map(({ physical, type }) => {
+    const c = columnName(physical)
+    const hole = `v${c} is null and p${c} is not null`
+    const whole = `v${c} = trunc(v${c}) and abs(v${c}) <= ${exact}`
+    const sums =
+      type === 'int'
+        ? `sum(v${c}::bigint), true`
+        : `sum(v${c}) filter (${whole}), bool_and(${whole}) and sum(abs(v${c})) filter (${whole}) <= ${exact}`
+    return `, count(p${c}), count(v${c}), min(v${c}), max(v${c}), arg_min(v${c}, t), arg_max(v${c}, t),
+      count(*) filter (${hole} and said <> 'ok' and said <> '${STATUS_CLOSED}'),
+      count(*) filter (${hole} and said = '${STATUS_CLOSED}'), ${sums}`
+  })
+  return `select bin, count(*) ${outer.join('')}
+    from (select t, ${bin} as bin, ${said}::varchar as said ${inner.join('')}
+          from ${tableName(series.table)} where ${whereSql(series, range)})
+    group by bin`
+}

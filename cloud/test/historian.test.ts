@@ -1,0 +1,73 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import type { Historian } from '../src/historian.ts'
+import { openLake } from '../src/historians/lake.ts'
+import { createMemoryHistorian } from '../src/historians/memory.ts'
+import { collect, framesArbitrary, historianContract, type Opened, rowsOf } from './historian.contract.ts'
+
+const quiet = { info() {} }
+const openTempLake = async (): Promise<Opened> => {
+  const folder = await mkdtemp(join(tmpdir(), 'penstock-lake-'))
+  const open = () => openLake({ file: join(folder, 'lake.duckdb'), memoryMiBMax: 256, threads: 2, log: quiet })
+  let historian = await open()
+  return {
+    historian,
+    async reopen() {
+      await historian.close()
+      historian = await open()
+      return historian
+    },
+    async close() {
+      await historian.close()
+      await rm(folder, { recursive: true })
+    },
+  }
+}
+
+historianContract('memory', async () => {
+  const historian = createMemoryHistorian()
+  return { historian, close: () => historian.close() }
+})
+historianContract('lake', openTempLake)
+
+const hour = 3_600_000_000_000n
+const seriesOf = async (historian: Historian) => {
+  const streams = await historian.streams()
+  const all: unknown[] = [streams]
+  for (const { site, device, stream, firstNs, lastNs } of streams) {
+    const key = { site, device, stream }
+    all.push(await rowsOf(historian, key), await rowsOf(historian, { ...key, descending: true, limit: 3 }))
+    all.push(await rowsOf(historian, { ...key, points: 6 }))
+    const spans = []
+    for (let h = firstNs - (firstNs % hour); h <= lastNs; h += hour) spans.push({ fromNs: h, toNs: h + hour })
+    all.push(await historian.buckets({ ...key, spans }))
+    all.push(await historian.buckets({ ...key, spans: [{ fromNs: firstNs, toNs: lastNs }] }))
+  }
+  return all
+}
+
+it('the lake holds and aggregates what the oracle does, in every digit', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(framesArbitrary, { minLength: 1, maxLength: 5 }), async writes => {
+      const opened = await openTempLake()
+      try {
+        const oracle = createMemoryHistorian()
+        for (const [i, frames] of writes.entries()) {
+          await oracle.write(frames, i)
+          await opened.historian.write(frames, i)
+        }
+        const wanted = await seriesOf(oracle)
+        expect(await seriesOf(opened.historian)).toEqual(wanted)
+        const again = (await opened.reopen?.()) as Historian
+        expect(await seriesOf(again)).toEqual(wanted)
+        expect(await collect(again.read({ site: 'x', device: '', stream: '', fromNs: 0n, toNs: 1n }))).toEqual([])
+      } finally {
+        await opened.close()
+      }
+    }),
+    { numRuns: 25 },
+  )
+}, 60_000)
