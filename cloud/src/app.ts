@@ -1,0 +1,119 @@
+/**
+ * The HTTP API and the page: routes over ports, nothing else. Whatever is refused or fails is answered as RFC 9457 says.
+ *
+ *     request ─► access ─► route: query checked strictly ─► port (historian, records, live, ingest) ─► JSON, CSV, SSE
+ */
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { nearestName } from '@penstock/config'
+import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import type * as z from 'zod'
+import type { AppDeps } from './deps.ts'
+import { didYouMean, type ParameterError, ProblemError, problemResponse } from './problem.ts'
+import { checkAccess } from './routes/access.ts'
+import { countRoutes } from './routes/counts.ts'
+import { eventRoutes } from './routes/events.ts'
+import { frameRoutes } from './routes/frames.ts'
+import { gatewayRoutes } from './routes/gateways.ts'
+import { readingRoutes } from './routes/readings.ts'
+import { recordRoutes } from './routes/records.ts'
+import { siteRoutes } from './routes/sites.ts'
+import { createRequestCounter, systemRoutes } from './routes/system.ts'
+import { webResponse } from './routes/web.ts'
+
+export const createApp = (deps: AppDeps): OpenAPIHono => {
+  const app = new OpenAPIHono({ defaultHook: refuseInvalid })
+  const requests = createRequestCounter(deps.metrics)
+
+  app.onError((error, c) => problemResponse(asProblem(error, c, deps)))
+  app.notFound(c => webResponse(deps.web, c) ?? problemResponse(notFound(c)))
+  app.use(async function countRequests(c, next) {
+    await next()
+    const path = paths().has(c.req.path) ? c.req.path : 'other'
+    requests.inc({ method: c.req.method, path, status: String(c.res.status) })
+  })
+  app.use(checkAccess(deps.access))
+
+  systemRoutes(app, deps)
+  siteRoutes(app, deps)
+  readingRoutes(app, deps)
+  countRoutes(app, deps)
+  gatewayRoutes(app, deps)
+  recordRoutes(app, deps)
+  frameRoutes(app, deps)
+  eventRoutes(app, deps)
+  app.doc31('/openapi.json', {
+    openapi: '3.1.0',
+    info: {
+      title: 'Penstock',
+      version: deps.version,
+      description: 'Readings and counts of every site. Errors are RFC 9457 problems; times are ISO 8601 with offset.',
+    },
+  })
+
+  /** Every path of the API with the methods that it answers to and the names of its query parameters. */
+  const table = new Map<string, { methods: Set<string>; parameters: string[] }>([
+    ['/openapi.json', { methods: new Set(['GET', 'HEAD']), parameters: [] }],
+  ])
+  for (const definition of app.openAPIRegistry.definitions) {
+    if (definition.type !== 'route') continue
+    const { method, path, request } = definition.route
+    const query = request?.query as z.ZodObject | undefined
+    table.set(path, {
+      methods: new Set(method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]),
+      parameters: Object.keys(query?.shape ?? {}),
+    })
+  }
+  const paths = () => table
+
+  function notFound(c: Context): ProblemError {
+    const { path, method } = c.req
+    const allowed = deps.web?.has(path) || path === '/' ? new Set(['GET', 'HEAD']) : table.get(path)?.methods
+    if (allowed && !allowed.has(method)) {
+      const allow = [...allowed].join(', ')
+      return new ProblemError(405, 'method-not-allowed', `${path} answers to ${allow}, not to ${method}.`, {
+        headers: { allow },
+      })
+    }
+    const suggestion = nearestName(path, [...table.keys()])
+    return new ProblemError(404, 'unknown-path', `There is nothing at ${path.slice(0, 200)}.${didYouMean(suggestion)}`)
+  }
+
+  function refuseInvalid(result: { success: boolean; error?: unknown }, c: Context): Response | undefined {
+    if (result.success) return undefined
+    const { issues } = result.error as z.ZodError
+    const names = table.get(c.req.path)?.parameters ?? []
+    const errors = issues.flatMap(issue => parameterErrors(issue, names))
+    const unknown = issues.some(issue => issue.code === 'unrecognized_keys')
+    const detail = errors.map(e => `${e.parameter}: ${e.detail}.${didYouMean(e.suggestion)}`).join(' ')
+    return problemResponse(
+      new ProblemError(400, unknown ? 'unknown-parameter' : 'invalid-parameter', detail, { errors }),
+    )
+  }
+
+  return app
+}
+
+const parameterErrors = (issue: z.core.$ZodIssue, names: readonly string[]): ParameterError[] => {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.slice(0, 16).map(key => {
+      const parameter = key.slice(0, 80)
+      const suggestion = nearestName(parameter, names)
+      const detail = names.length === 0 ? 'no parameter is known here' : `unknown; known are ${names.join(', ')}`
+      return { parameter, detail, ...(suggestion !== undefined && { suggestion }) }
+    })
+  }
+  const parameter = String(issue.path[0] ?? '')
+  const missing = issue.code === 'invalid_type' && issue.input === undefined
+  return [{ parameter, detail: missing ? 'is missing' : issue.message }]
+}
+
+const asProblem = (error: unknown, c: Context, { log }: AppDeps): ProblemError => {
+  if (error instanceof ProblemError) return error
+  if (error instanceof HTTPException && error.status < 500) {
+    const kind = error.status === 415 ? 'unsupported-media-type' : 'invalid-body'
+    return new ProblemError(error.status, kind, `${error.message}.`)
+  }
+  log.error({ err: error, method: c.req.method, path: c.req.path }, 'a request failed')
+  return new ProblemError(500, 'internal', 'The request failed on our side; the log of the service says why.')
+}

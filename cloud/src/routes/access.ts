@@ -1,0 +1,114 @@
+/**
+ * Who may do what.
+ *
+ * - Requests of this machine need no token. Those of other machines show it: `Authorization: Bearer <token>`, or Basic
+ *   with any user name and the token as the password, which is what a browser asks its user for.
+ * - Where gateways are configured, whoever writes shows a gateway's password, also on this machine.
+ * - A page of another site may neither write (its Origin is not ours) nor read through a name that it made point here
+ *   (the Host is not ours).
+ */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { nameSchema } from '@penstock/frame'
+import type { Context, MiddlewareHandler } from 'hono'
+import { isLoopback } from '../config.ts'
+import type { Access } from '../deps.ts'
+import { ProblemError } from '../problem.ts'
+
+interface NodeEnv {
+  incoming?: { socket?: { remoteAddress?: string } }
+}
+const remoteIsLocal = (c: Context): boolean =>
+  isLoopback((c.env as NodeEnv | undefined)?.incoming?.socket?.remoteAddress ?? '')
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
+const same = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b))
+
+interface Credential {
+  username?: string
+  secret: string
+}
+const credentialOf = (c: Context): Credential | undefined => {
+  const [scheme = '', value = ''] = (c.req.header('authorization') ?? '').split(/\s+(.*)/s)
+  if (scheme.toLowerCase() === 'bearer' && value !== '') return { secret: value }
+  if (scheme.toLowerCase() !== 'basic') return undefined
+  const text = Buffer.from(value, 'base64').toString('utf8')
+  const colon = text.indexOf(':')
+  return colon < 0 ? undefined : { username: text.slice(0, colon), secret: text.slice(colon + 1) }
+}
+
+const notAuthorized = (detail: string): ProblemError =>
+  new ProblemError(401, 'not-authorized', detail, {
+    headers: { 'www-authenticate': 'Basic realm="Penstock", charset="UTF-8", Bearer realm="Penstock"' },
+  })
+
+const isHealth = (path: string): boolean => path === '/health' || path === '/ready'
+
+export const checkAccess = (access: Access): MiddlewareHandler => {
+  const hosts = new Set(access.hosts.map(host => host.toLowerCase()))
+  return async function checkAccess(c, next) {
+    const host = hostName(c.req.header('host'))
+    const open = access.token === undefined || remoteIsLocal(c)
+    if (open && host !== undefined && !isLoopback(host) && !hosts.has(host)) {
+      const detail = `This service does not know itself as "${host.slice(0, 80)}": add the name to listen.names of its configuration.`
+      throw new ProblemError(403, 'forbidden', detail)
+    }
+    if (c.req.method !== 'GET' && c.req.method !== 'HEAD') refuseForeignOrigin(c)
+    const needsToken = access.token !== undefined && !remoteIsLocal(c) && !isHealth(c.req.path)
+    if (needsToken && !mayPass(c, access)) {
+      throw notAuthorized('From another machine, show the token: as bearer token, or as the password of a login.')
+    }
+    await next()
+  }
+}
+
+const mayPass = (c: Context, access: Access): boolean => {
+  const credential = credentialOf(c)
+  if (!credential) return false
+  if (same(credential.secret, access.token ?? '')) return true
+  const writes = c.req.path === '/v1/frames' || c.req.path === '/v1/status'
+  return writes && access.gateways !== undefined && findGateway(credential, access) !== undefined
+}
+
+const hostName = (host: string | undefined): string | undefined =>
+  host
+    ?.toLowerCase()
+    .replace(/:\d+$/, '')
+    .replace(/^\[(.*)\]$/, '$1')
+
+const refuseForeignOrigin = (c: Context): void => {
+  const origin = c.req.header('origin')
+  if (origin === undefined) return
+  const host = c.req.header('host')
+  if (host === undefined || !URL.canParse(origin) || new URL(origin).host !== host) {
+    throw new ProblemError(403, 'forbidden', 'A page of another origin may not write here.')
+  }
+}
+
+const findGateway = (credential: Credential, access: Access): string | undefined => {
+  let found: string | undefined
+  for (const gateway of access.gateways ?? []) {
+    const fits = same(gateway.password, credential.secret)
+    if (fits && (credential.username === undefined || credential.username === gateway.username)) found = gateway.id
+  }
+  return found
+}
+
+/** The gateway that sends: by its credential where gateways are configured, else by the name that it gives. */
+export const gatewayOf = (c: Context, access: Access, named: string | undefined): string => {
+  if (access.gateways === undefined) {
+    const name = nameSchema.safeParse(named)
+    if (name.success) return name.data
+    const detail = 'expected the id of the gateway'
+    throw new ProblemError(400, 'invalid-parameter', `gateway: ${detail}.`, {
+      errors: [{ parameter: 'gateway', detail }],
+    })
+  }
+  const credential = credentialOf(c)
+  const id = credential && findGateway(credential, access)
+  if (id === undefined)
+    throw notAuthorized("Show the gateway's password: as bearer token, or as the password of a login.")
+  if (named !== undefined && named !== id) {
+    throw new ProblemError(403, 'forbidden', `This credential belongs to another gateway than "${named.slice(0, 80)}".`)
+  }
+  return id
+}

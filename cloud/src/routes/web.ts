@@ -1,0 +1,120 @@
+/**
+ * The built page, served from memory. Vite names assets by their content, so these are cached for ever; the rest is asked
+ * for again each time and answered by its ETag.
+ */
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { extname, join, relative, sep } from 'node:path'
+import { promisify } from 'node:util'
+import { brotliCompress, constants, gzip } from 'node:zlib'
+import type { Context } from 'hono'
+
+export interface WebFile {
+  body: Uint8Array<ArrayBuffer>
+  gzip?: Uint8Array<ArrayBuffer>
+  brotli?: Uint8Array<ArrayBuffer>
+  type: string
+  etag: string
+  immutable: boolean
+}
+/** By path as the browser asks for it, e.g. `/` and `/assets/index-3f2a.js`. */
+export type WebFiles = ReadonlyMap<string, WebFile>
+
+const types: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.json': 'application/json',
+  '.webmanifest': 'application/manifest+json',
+}
+const filesMax = 200
+const fileBytesMax = 4 * 1024 * 1024
+
+/** Reads a build (`dashboards/web/dist`) whole. `undefined` where there is none. */
+export const loadWeb = async (dir: string): Promise<WebFiles | undefined> => {
+  let entries: Awaited<ReturnType<typeof list>>
+  try {
+    entries = await list(dir)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  const files = new Map<string, WebFile>()
+  for (const path of entries) files.set(path === '/index.html' ? '/' : path, await loadFile(dir, path))
+  return files.has('/') ? files : undefined
+}
+
+const list = async (dir: string): Promise<string[]> => {
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true })
+  return entries
+    .filter(entry => entry.isFile() && extname(entry.name) in types)
+    .slice(0, filesMax)
+    .map(entry => `/${relative(dir, join(entry.parentPath, entry.name)).split(sep).join('/')}`)
+}
+
+const loadFile = async (dir: string, path: string): Promise<WebFile> => {
+  const bytes = await readFile(join(dir, path))
+  if (bytes.length > fileBytesMax) throw new Error(`${path} of the built page has more than ${fileBytesMax} bytes`)
+  const type = types[extname(path)] ?? 'application/octet-stream'
+  const packs = !type.startsWith('image/png')
+  return {
+    body: new Uint8Array(bytes),
+    ...(packs && {
+      gzip: new Uint8Array(await promisify(gzip)(bytes, { level: 9 })),
+      brotli: new Uint8Array(
+        await promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }),
+      ),
+    }),
+    type,
+    etag: `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`,
+    immutable: path.startsWith('/assets/'),
+  }
+}
+
+/** Nothing from elsewhere, nothing inline, in nobody's frame. */
+export const pageHeaders = {
+  'content-security-policy':
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+} as const
+
+const notBuilt =
+  '<!doctype html><meta charset="utf-8"><title>Penstock</title><p>The page is not built yet: run <code>pnpm --filter @penstock/web build</code> and start again. The API is at <a href="/openapi.json">/openapi.json</a>.'
+
+/** Answers a GET or HEAD of the page; `undefined` where no file has this path. */
+export const webResponse = (files: WebFiles | undefined, c: Context): Response | undefined => {
+  const file = files?.get(c.req.path)
+  if (!file) {
+    if (files || c.req.path !== '/') return undefined
+    return new Response(notBuilt, {
+      status: 503,
+      headers: { ...pageHeaders, 'content-type': 'text/html; charset=utf-8' },
+    })
+  }
+  const headers: Record<string, string> = {
+    ...pageHeaders,
+    'content-type': file.type,
+    etag: file.etag,
+    vary: 'accept-encoding',
+    'cache-control': file.immutable ? 'public, max-age=31536000, immutable' : 'no-cache',
+  }
+  const known = c.req.header('if-none-match')
+  if (known?.split(',').some(tag => tag.trim().replace(/^W\//, '') === file.etag)) {
+    return new Response(null, { status: 304, headers })
+  }
+  const accepted = (c.req.header('accept-encoding') ?? '').split(',').map(e => e.split(';')[0]?.trim())
+  const [encoding, body] =
+    file.brotli && accepted.includes('br')
+      ? ['br', file.brotli]
+      : file.gzip && accepted.includes('gzip')
+        ? ['gzip', file.gzip]
+        : [undefined, file.body]
+  if (encoding) headers['content-encoding'] = encoding
+  headers['content-length'] = String(body.byteLength)
+  return new Response(c.req.method === 'HEAD' ? null : body, { headers })
+}
