@@ -1,0 +1,88 @@
+/** One call of `append` as records: encoded when it comes, given its place and numbers when it is written. */
+import { crc32 } from 'node:zlib'
+import { LogRangeError } from './errors.ts'
+import { BEGIN, END, putRecordHead, RECORD_HEAD_BYTES, recordBytes, STATE } from './segment.ts'
+
+export interface EncodedCall {
+  /** The records, with room for their heads. */
+  bytes: Uint8Array
+  /** Of each record: size of the payload, crc32 of it, flags. */
+  sizes: Uint32Array
+  crcs: Uint32Array
+  flags: Uint8Array
+  /** Changes of the state as JSON. */
+  changes: string | undefined
+  entries: number
+}
+
+export interface Call extends EncodedCall {
+  resolve: (seq: number) => void
+  reject: (error: Error) => void
+}
+
+interface CallLimits {
+  entryBytesMax: number
+  stateBytesMax: number
+}
+
+/** Copies the bodies. State changes stand in front of them and behind them, so that one damaged bit loses none. */
+export const encodeCall = (
+  bodies: readonly Uint8Array[],
+  state: Readonly<Record<string, unknown>> | undefined,
+  limits: CallLimits,
+): EncodedCall => {
+  const changes = state && Object.keys(state).length > 0 ? encodeChanges(state, limits.stateBytesMax) : undefined
+  const payloads: readonly Uint8Array[] = changes ? [changes, ...bodies, changes] : bodies
+  const count = payloads.length
+  let total = 0
+  for (const payload of payloads) total += recordBytes(payload.length)
+  const bytes = Buffer.allocUnsafeSlow(total)
+  const sizes = new Uint32Array(count)
+  const crcs = new Uint32Array(count)
+  const flags = new Uint8Array(count)
+  let at = 0
+  for (let i = 0; i < count; i++) {
+    const payload = payloads[i] as Uint8Array
+    if (payload !== changes && payload.length > limits.entryBytesMax) {
+      throw new LogRangeError(
+        `a body has ${payload.length} bytes, more than entryBytesMax (${limits.entryBytesMax}) allows`,
+      )
+    }
+    bytes.set(payload, at + RECORD_HEAD_BYTES)
+    sizes[i] = payload.length
+    crcs[i] = crc32(payload)
+    flags[i] = payload === changes ? STATE : 0
+    at += recordBytes(payload.length)
+  }
+  if (count > 0) {
+    flags[0] = (flags[0] as number) | BEGIN
+    flags[count - 1] = (flags[count - 1] as number) | END
+  }
+  return { bytes, sizes, crcs, flags, changes: changes?.toString('utf8'), entries: bodies.length }
+}
+
+const encodeChanges = (state: Readonly<Record<string, unknown>>, bytesMax: number): Buffer => {
+  const changes: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(state)) changes[key] = value === undefined ? null : value
+  const bytes = Buffer.from(JSON.stringify(changes), 'utf8')
+  if (bytes.length > bytesMax) {
+    throw new LogRangeError(
+      `the state changes have ${bytes.length} bytes, more than stateBytesMax (${bytesMax}) allows`,
+    )
+  }
+  return bytes
+}
+
+/** Gives each record its place and number. May be done again for another place. */
+export const stampCall = (call: EncodedCall, seed: number, offset: number, seq: number, firstFlag: number): void => {
+  const { bytes, sizes, crcs, flags } = call
+  let at = 0
+  let next = seq
+  for (let i = 0; i < sizes.length; i++) {
+    const size = sizes[i] as number
+    const flag = (flags[i] as number) | (i === 0 ? firstFlag : 0)
+    putRecordHead(bytes, at, size, crcs[i] as number, seed, offset + at, next, flag)
+    if ((flag & STATE) === 0) next++
+    at += recordBytes(size)
+  }
+}

@@ -1,0 +1,331 @@
+/**
+ * Opens a log: takes the lock, finds what is there (`recovery.ts`), then commits appends in groups to the segments
+ * (`store.ts`) and hands reading to `reader.ts`.
+ *
+ * Design constraints:
+ * - One write at a time, each durable before the next begins; whatever came meanwhile goes with the next.
+ * - Where a write fails, nothing of it, nor of what waited behind it, is acknowledged: a retry keeps the order.
+ * - Readers and `state` see only what is durable.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Call, encodeCall, stampCall } from './call.ts'
+import { createDamageRecorder } from './damage.ts'
+import { LogBusyError, LogClosedError, LogDiskError, LogError, LogRangeError } from './errors.ts'
+import { type LogFs, nodeLogFs } from './fs.ts'
+import { takeLock } from './lock.ts'
+import type { Log, LogOptions } from './log.ts'
+import { readEntries, type View } from './reader.ts'
+import { applyState, recover, type Segment } from './recovery.ts'
+import { RECORD_HEAD_BYTES, WRITE } from './segment.ts'
+import { createStore, type Store } from './store.ts'
+
+const MIB = 1024 * 1024
+/** One write is no larger, unless one append is. */
+const groupBytesMax = 8 * MIB
+/** What was just written is kept for readers that follow closely, where it is no larger. */
+const recentBytesMax = MIB
+
+const defaults = {
+  segmentBytesMax: 64 * MIB,
+  segmentBytesMin: MIB,
+  bytesMax: Number.MAX_SAFE_INTEGER,
+  whenFull: 'block' as const,
+  syncDelayMsMax: 0,
+  entryBytesMax: 16 * MIB,
+  pendingBytesMax: 64 * MIB,
+  stateBytesMax: MIB,
+  readAheadBytes: 256 * 1024,
+  setAsideBytesMax: 64 * MIB,
+}
+type Settings = Required<Pick<LogOptions, keyof typeof defaults>> & LogOptions
+
+const checkSettings = (o: Settings): void => {
+  for (const key of Object.keys(defaults) as (keyof typeof defaults)[]) {
+    const value = o[key]
+    const least = key === 'syncDelayMsMax' || key === 'setAsideBytesMax' ? 0 : 1
+    if (typeof value === 'number' && !(Number.isSafeInteger(value) && value >= least)) {
+      throw new LogRangeError(`${key} is ${value}: give a whole number from ${least} on`)
+    }
+  }
+  if (o.epoch !== undefined && !/^[A-Za-z0-9_-]{1,64}$/.test(o.epoch)) {
+    throw new LogRangeError(`the epoch "${o.epoch}" is not 1 to 64 of A-Z, a-z, 0-9, _ and -`)
+  }
+}
+
+/**
+ * Opens the log in `dir`, which is made where it is missing. One at a time: rejects with a LogLockedError while another
+ * process, or another part of this one, has it open. Opens whatever lies there: what is damaged is told (`onDamage`, `stats().damage`).
+ */
+export const openLog = async (dir: string, options: LogOptions = {}): Promise<Log> => {
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as LogOptions
+  const settings: Settings = { ...defaults, ...given }
+  checkSettings(settings)
+  const fs = settings.fs ?? nodeLogFs
+  await fs.makeDir(dir)
+  const unlock = await takeLock(fs, dir)
+  try {
+    return await openLocked(dir, settings, fs, unlock)
+  } catch (error) {
+    await unlock().catch(() => undefined)
+    throw error
+  }
+}
+
+const openLocked = async (dir: string, o: Settings, fs: LogFs, unlock: () => Promise<void>): Promise<Log> => {
+  const damage = createDamageRecorder(fs, dir, o.setAsideBytesMax, o.onDamage)
+  const recovered = await recover(fs, dir, damage, o.epoch)
+  const { epoch, state } = recovered
+  const store = createStore(fs, dir, o, damage, recovered)
+  const snapshot = (): string => `{${[...state].map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(',')}}`
+  const closing = new AbortController()
+  let closed: Promise<void> | undefined
+  if (!store.active()) await store.begin(0, snapshot(), closing.signal).catch(() => undefined)
+
+  const waiting = new Set<() => void>()
+  const wakeReaders = (): void => {
+    for (const wake of waiting) wake()
+  }
+  const committer = createCommitter(dir, o, store, state, snapshot, closing.signal, wakeReaders)
+  const view: View = {
+    segments: store.segments,
+    get gone() {
+      return store.gone
+    },
+    nextSeq: store.nextSeq,
+    isClosed: () => closed !== undefined,
+    recent: committer.recent,
+    changed: signal =>
+      new Promise(resolve => {
+        const wake = (): void => {
+          waiting.delete(wake)
+          signal.removeEventListener('abort', wake)
+          resolve()
+        }
+        if (signal.aborted || closed !== undefined) return resolve()
+        waiting.add(wake)
+        signal.addEventListener('abort', wake)
+      }),
+  }
+  const assertOpen = (): void => {
+    if (closed !== undefined) throw new LogClosedError(`${dir}: the log is closed`)
+  }
+
+  return {
+    async append(bodies, changes, signal) {
+      assertOpen()
+      return committer.append(bodies, changes, signal)
+    },
+    read(after, signal) {
+      assertOpen()
+      return readEntries({ fs, dir, view, damage, readAheadBytes: o.readAheadBytes }, after, signal)
+    },
+    async trim(through) {
+      assertOpen()
+      if (!Number.isSafeInteger(through)) throw new LogRangeError(`${through} is not the number of an entry`)
+      try {
+        await store.trim(through)
+      } catch (error) {
+        throw new LogDiskError(`${dir}: the log could not be trimmed`, error)
+      }
+      wakeReaders()
+    },
+    state(key) {
+      const text = state.get(key)
+      return text === undefined ? undefined : JSON.parse(text)
+    },
+    stateKeys: prefix => [...state.keys()].filter(key => key.startsWith(prefix)).sort(),
+    stats: () => ({
+      epoch,
+      oldestSeq: store.segments[0]?.firstSeq ?? store.nextSeq(),
+      nextSeq: store.nextSeq(),
+      bytes: store.bytes(),
+      lostEntries: damage.lostEntries(),
+      segments: store.segments.length,
+      syncs: committer.syncs(),
+      pendingBytes: committer.pendingBytes(),
+      full: store.isFull(),
+      damage: damage.list(),
+      damageCount: damage.count(),
+    }),
+    close() {
+      closed ??= (async () => {
+        closing.abort(new LogClosedError(`${dir}: the log was closed while it was full`))
+        await committer.idle()
+        wakeReaders()
+        try {
+          await store.close()
+        } finally {
+          await unlock()
+        }
+      })()
+      wakeReaders()
+      return closed
+    },
+  }
+}
+
+interface Committer {
+  append(
+    bodies: readonly Uint8Array[],
+    changes: Readonly<Record<string, unknown>> | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<number>
+  recent: View['recent']
+  syncs(): number
+  pendingBytes(): number
+  idle(): Promise<void>
+}
+
+/** Group commit: takes all that waits, makes it durable with one write, acknowledges it, and begins again. */
+const createCommitter = (
+  dir: string,
+  o: Settings,
+  store: Store,
+  state: Map<string, string>,
+  snapshot: () => string,
+  closing: AbortSignal,
+  committed: () => void,
+): Committer => {
+  const queue: Call[] = []
+  let queueBytes = 0
+  let running: Promise<void> | undefined
+  let syncs = 0
+  let syncedAt = Number.NEGATIVE_INFINITY
+  let recent: { segment: Segment; offset: number; bytes: Uint8Array } | undefined
+
+  const take = (count: number): Call[] => {
+    const calls = queue.splice(0, count)
+    for (const call of calls) queueBytes -= call.bytes.length
+    return calls
+  }
+
+  const roomOf = (segment: Segment): number => segment.capacity - segment.end - RECORD_HEAD_BYTES
+
+  /** As many calls from the front as fit into one write. */
+  const countFitting = (segment: Segment): number => {
+    const room = Math.min(roomOf(segment), groupBytesMax)
+    let bytes = 0
+    let count = 0
+    for (const call of queue) {
+      bytes += call.bytes.length
+      if (count > 0 ? bytes > room : bytes > roomOf(segment)) break
+      count++
+    }
+    return count
+  }
+
+  const commit = async (segment: Segment, calls: Call[]): Promise<void> => {
+    let seq = store.nextSeq()
+    let offset = segment.end
+    for (const [i, call] of calls.entries()) {
+      stampCall(call, segment.seed, offset, seq, i === 0 ? WRITE : 0)
+      offset += call.bytes.length
+      seq += call.entries
+    }
+    const [only] = calls
+    const bytes = calls.length === 1 && only ? only.bytes : Buffer.concat(calls.map(call => call.bytes))
+    const from = segment.end
+    seq = store.nextSeq()
+    syncedAt = performance.now()
+    await store.write(
+      bytes,
+      calls.reduce((sum, call) => sum + call.entries, 0),
+    )
+    syncs++
+    recent = bytes.length <= recentBytesMax ? { segment, offset: from, bytes } : undefined
+    for (const call of calls) {
+      if (call.changes !== undefined) applyState(state, call.changes)
+      seq += call.entries
+      call.resolve(seq - 1)
+    }
+    committed()
+  }
+
+  /** Nothing that waits is acknowledged: what a caller sends again keeps its order. */
+  const failAll = (calls: readonly Call[], error: unknown): void => {
+    const told = error instanceof LogError ? error : new LogDiskError(`${dir}: the log could not be written`, error)
+    for (const call of calls) call.reject(told)
+    for (const call of take(queue.length)) call.reject(told)
+  }
+
+  const step = async (): Promise<void> => {
+    const waitMs = syncedAt + o.syncDelayMsMax - performance.now()
+    if (waitMs > 0 && queueBytes < groupBytesMax && !closing.aborted) {
+      await delay(Math.min(waitMs, o.syncDelayMsMax), undefined, { signal: closing }).catch(() => undefined)
+    }
+    const [first] = queue
+    if (!first) return
+    const segment = store.active()
+    if (!segment || first.bytes.length > roomOf(segment)) {
+      await store.begin(first.bytes.length, snapshot(), closing)
+      return
+    }
+    const calls = take(countFitting(segment))
+    try {
+      await commit(segment, calls)
+    } catch (error) {
+      failAll(calls, error)
+    }
+  }
+
+  const run = async (): Promise<void> => {
+    // What is called in the same turn shares the first write.
+    await Promise.resolve()
+    while (queue.length > 0) {
+      try {
+        await step()
+      } catch (error) {
+        if (error instanceof LogRangeError) take(1)[0]?.reject(error)
+        else failAll([], error)
+      }
+    }
+    running = undefined
+  }
+
+  return {
+    append(bodies, changes, signal) {
+      if (signal?.aborted) return Promise.reject(signal.reason)
+      const encoded = encodeCall(bodies, changes, o)
+      if (encoded.bytes.length === 0) return Promise.resolve(store.nextSeq() - 1)
+      if (queueBytes + encoded.bytes.length > o.pendingBytesMax) {
+        throw new LogBusyError(
+          `${dir}: more than ${o.pendingBytesMax} bytes wait to be written: wait for earlier appends, or give smaller ones`,
+        )
+      }
+      return new Promise((resolve, reject) => {
+        const onAbort = (): void => {
+          const at = queue.indexOf(call)
+          if (at < 0) return
+          queue.splice(at, 1)
+          queueBytes -= call.bytes.length
+          call.reject(signal?.reason as Error)
+        }
+        const call: Call = {
+          ...encoded,
+          resolve: seq => {
+            signal?.removeEventListener('abort', onAbort)
+            resolve(seq)
+          },
+          reject: error => {
+            signal?.removeEventListener('abort', onAbort)
+            reject(error)
+          },
+        }
+        signal?.addEventListener('abort', onAbort, { once: true })
+        queue.push(call)
+        queueBytes += call.bytes.length
+        running ??= run()
+      })
+    },
+    recent: (segment, position, bytes) => {
+      if (recent?.segment !== segment || position < recent.offset) return undefined
+      const from = position - recent.offset
+      return from + bytes <= recent.bytes.length ? recent.bytes.subarray(from, from + bytes) : undefined
+    },
+    syncs: () => syncs,
+    pendingBytes: () => queueBytes,
+    idle: async () => {
+      await running
+    },
+  }
+}
