@@ -13,7 +13,7 @@ import { createCutter } from './csv-cut.ts'
 import { createFastReader, type FastReader } from './csv-fast.ts'
 import { createHeader, type HeaderPlan } from './csv-header.ts'
 import type { Checkpoint, Decoded, Decoder, DecoderContext, Resume } from './decoder.ts'
-import { type Encoding, encodingOf, type Input, markBytesMax } from './input.ts'
+import { type Encoding, encodingOf, type Input, markBytesMax, mayBeMark } from './input.ts'
 import { lastLineEnd, lineEnd } from './line-decoder.ts'
 import {
   columnsSchema,
@@ -316,7 +316,8 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
     rowsRejected = 0
     let mark = 0
     if (!encoding) {
-      if (pushed.length < markBytesMax && !last) return { frames: [], rejects, used: 0, rowsRead, rowsRejected }
+      if (pushed.length < markBytesMax && !last && mayBeMark(pushed))
+        return { frames: [], rejects, used: 0, rowsRead, rowsRejected }
       start(pushed)
       mark = offset
     }

@@ -1,4 +1,14 @@
 export { type CsvOptions, createCsv, csvSchema } from './csv.ts'
 export type { Checkpoint, Decoded, Decoder, DecoderContext, Resume } from './decoder.ts'
 export { createDecoder, type FormatOptions, formatSchema } from './format.ts'
+export { createJsonl, type JsonlOptions, jsonlSchema } from './jsonl.ts'
 export { createLines, type LinesOptions, linesSchema } from './lines.ts'
+export {
+  createWe7000,
+  STATUS_INDEX_GAP,
+  STATUS_OUT_OF_BOUNDS,
+  STATUS_TIME_NOT_LATER,
+  type We7000Options,
+  we7000Schema,
+} from './we7000.ts'
+export { STATUS_DST_AMBIGUOUS, STATUS_DST_GAP } from './zone-clock.ts'

@@ -26,6 +26,9 @@ export interface Encoding {
 /** Bytes that must be at hand to know the encoding. */
 export const markBytesMax = 3
 
+/** Whether so few bytes may still grow into a byte order mark. */
+export const mayBeMark = (bytes: Uint8Array): boolean =>
+  bytes.length === 0 || bytes[0] === 0xef || bytes[0] === 0xfe || bytes[0] === 0xff
 /** The encoding of a file that begins so; a byte order mark wins over the one configured. */
 export const encodingOf = (label: string, head: Uint8Array): Encoding => {
   const name = encodingName(label) ?? 'utf-8'

@@ -3,7 +3,7 @@
 import { TextDecoder } from 'node:util'
 import type { Frame, Json, Reject } from '@penstock/frame'
 import type { Checkpoint, Decoded, Decoder, DecoderContext, Resume } from './decoder.ts'
-import { type Encoding, encodingOf, markBytesMax } from './input.ts'
+import { type Encoding, encodingOf, markBytesMax, mayBeMark } from './input.ts'
 import { rejectOf } from './reject.ts'
 import type { RowPlace } from './series.ts'
 
@@ -32,8 +32,8 @@ export interface LineFormat {
   inHead?(): boolean
   /** Whether the file says of itself that it is finished. */
   finished?(): boolean
-  /** A line of more than `recordBytesMax` bytes was passed over. */
-  tooLong?(): void
+  /** The file has ended: the reason of a reject that stands for the whole of it, if any. */
+  end?(): string | undefined
 }
 
 const LF = 10
@@ -106,7 +106,6 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
       const outcome = tooLong
         ? `the line is longer than ${recordBytesMax} bytes; its rest is passed over`
         : format.line(bytes, p, stop, place, atNs, decoder)
-      if (tooLong) format.tooLong?.()
       if (outcome !== false) rowsRead++
       if (typeof outcome === 'string') {
         rejects.push(rejectOf(context, format.name, place, outcome, bytes, p, stop, decoder))
@@ -141,6 +140,12 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
     }
     const used = decode(pushed.subarray(mark), last, atNs)
     offset += used
+    const reason = last ? format.end?.() : undefined
+    if (reason !== undefined) {
+      const whole = { firstLine: 1, lastLine: line, firstByte: 0, lastByte: offset }
+      rowsRead++
+      rejects.push(rejectOf(context, format.name, whole, reason, new Uint8Array(0), 0, 0, decoder))
+    }
     const finished = format.finished?.() === true
     return {
       frames: format.flush(),
@@ -173,7 +178,3 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
   }
   return { push, checkpoint }
 }
-
-/** Whether so few bytes may still grow into a byte order mark. */
-export const mayBeMark = (bytes: Uint8Array): boolean =>
-  bytes.length === 0 || bytes[0] === 0xef || bytes[0] === 0xfe || bytes[0] === 0xff

@@ -41,7 +41,7 @@ export const fieldSchema = z
   )
 export type FieldRef = z.infer<typeof fieldSchema>
 
-const zoneName = z.string().refine(isZone, {
+export const zoneNameSchema = z.string().refine(isZone, {
   error: issue => `"${String(issue.input)}" is not an IANA time zone such as Europe/Paris`,
 })
 const layoutSchema = z.string().check(ctx => {
@@ -59,10 +59,10 @@ const dateLayouts = z.union([dateLayoutSchema, z.array(dateLayoutSchema).min(1).
 
 const zoneSchema = z
   .union([
-    zoneName,
+    zoneNameSchema,
     z.strictObject({
       by: fieldSchema.describe('The column whose text chooses the zone'),
-      zones: z.record(z.string(), zoneName).describe('Zone by that text'),
+      zones: z.record(z.string(), zoneNameSchema).describe('Zone by that text'),
     }),
   ])
   .optional()

@@ -8,6 +8,7 @@ import type { DecoderContext } from './decoder.ts'
 import { readNumber, saysNotANumber } from './number.ts'
 import { type ColumnsOptions, type FieldRef, listColumns, type TagsOptions, type TimeOptions } from './options.ts'
 import { type ColumnPlan, createSink, type RowPlace, type Series, type Sink } from './series.ts'
+import { spread } from './spread.ts'
 import { createTimeReader, LOCAL_TIME, NO_TIME, type Reading, type TimeReader, UTC_TIME } from './time-layout.ts'
 import { createZoneClock, type ZoneClock } from './zone-clock.ts'
 
@@ -66,9 +67,6 @@ export interface RowReader {
   readonly sink: Sink
 }
 
-/** ns between rows that take their time from their arrival: 1 µs, so that none replaces another. */
-const arrivalStepNs = 1000
-const keepStepNs = 1
 /** Remembered rows of tags; beyond, the memory begins anew. */
 const entriesMax = 16_384
 
@@ -123,7 +121,8 @@ export const createRowReader = (
 
   const { numberFields, otherFields: others, plans } = bound
   const arrival = options.time === undefined
-  const sink = createSink(context, format, plans, arrival || options.sameTime === 'keep', restored)
+  const spreads = arrival ? 'arrival' : options.sameTime
+  const sink = createSink(context, format, plans, spreads !== 'replace', restored)
   const numbers = new Float64Array(numberFields.length)
   const values = new Array<string | boolean | null>(others.length).fill(null)
   const at = new Float64Array(2)
@@ -244,11 +243,9 @@ export const createRowReader = (
       const wholeMs = (atNs as bigint) / 1_000_000n
       ms = Number(wholeMs)
       ns = Number((atNs as bigint) - wholeMs * 1_000_000n)
-      spread(series, ms, ns, arrivalStepNs)
-      ms = series.outMs
-      ns = series.outNs
-    } else if (options.sameTime === 'keep') {
-      spread(series, ms, ns, keepStepNs)
+    }
+    if (spreads !== 'replace') {
+      spread(series, ms, ns, spreads)
       ms = series.outMs
       ns = series.outNs
     }
@@ -263,25 +260,6 @@ const truths = new Map<string, boolean>([
   ...['true', 't', 'yes', 'y', 'on', '1'].map(text => [text, true] as const),
   ...['false', 'f', 'no', 'n', 'off', '0'].map(text => [text, false] as const),
 ])
-
-/** Sets the series' next stored time: the given one, or one step behind the last where that is as late or later. */
-const spread = (s: Series, ms: number, ns: number, stepNs: number): void => {
-  const forward = stepNs === arrivalStepNs || !before(ms, ns, s.rawMs, s.rawNs)
-  s.rawMs = ms
-  s.rawNs = ns
-  if (forward && !Number.isNaN(s.outMs) && !before(s.outMs, s.outNs, ms, ns)) {
-    s.outNs += stepNs
-    if (s.outNs >= 1e6) {
-      s.outNs -= 1e6
-      s.outMs++
-    }
-    return
-  }
-  s.outMs = ms
-  s.outNs = ns
-}
-const before = (ms: number, ns: number, otherMs: number, otherNs: number): boolean =>
-  ms < otherMs || (ms === otherMs && ns < otherNs)
 
 /** The range of a cell without blanks around it. */
 const range: [number, number] = [0, 0]

@@ -1,0 +1,145 @@
+import fc from 'fast-check'
+import { createDecoder, type FormatOptions, formatSchema, type Resume } from '../src/index.ts'
+import { context, contract, textBytes } from './decoder.contract.ts'
+
+const make = (options: unknown, more = {}) => {
+  const format: FormatOptions = formatSchema.parse(options)
+  return (resume?: Resume) => createDecoder(format, context(more), resume)
+}
+
+const number = fc.oneof(
+  fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
+  fc.integer().map(String),
+  fc.constantFrom('', 'NULL', '-1', '-2', 'nan', 'x', '1,5', '"3"', ' 4 ', '+5', '.5', '5.', '1e', '1e400'),
+)
+const minute = fc.integer({ min: 0, max: 180 })
+// The night of 27 October 2024: in Berlin 02:00 to 03:00 happens twice; and that of 31 March, when it does not happen.
+const local = fc
+  .tuple(fc.constantFrom('2024-10-27', '2024-03-31', '2024-02-30'), minute, fc.integer({ min: 0, max: 61 }))
+  .map(
+    ([day, m, s]) =>
+      `${day} ${String(1 + Math.floor(m / 60)).padStart(2, '0')}:${String(m % 60).padStart(2, '0')}:${String(s).padStart(2, '0')}`,
+  )
+const device = fc.constantFrom('a', 'b', '"a"', 'NULL', '')
+const row = fc
+  .tuple(local, device, number, number, fc.constantFrom('on', 'OFF', 'maybe', ''))
+  .map(parts => parts.join(','))
+
+contract(
+  'csv',
+  make({
+    kind: 'csv',
+    comment: '#',
+    nullTexts: ['', 'NULL'],
+    time: { column: 'time', layout: ['YYYY-MM-DD HH:mm:ss', 'iso'] },
+    tags: { device: { column: 'device' } },
+    columns: { x: { type: 'float', status: { '-1': 'failed' } }, y: { type: 'int', required: true }, open: 'bool' },
+  }),
+  textBytes(row, [
+    'time,device,x,y,open\n',
+    '\ufefftime,device,x,y,open,\r\n',
+    '# made by hand\n\ntime,"device",x,y,open\r',
+    '',
+  ]),
+)
+
+contract(
+  'csv without columns, equal times kept',
+  make({
+    kind: 'csv',
+    header: { skip: 1, after: '[data', units: true },
+    time: { date: 'day', hour: 'hour' },
+    sameTime: 'keep',
+  }),
+  textBytes(
+    fc
+      .tuple(fc.constantFrom('2024-10-27', '2024-03-31', 'x'), fc.integer({ min: -1, max: 25 }), number)
+      .map(p => p.join(',')),
+    ['title\nmore\n[data]\nday,hour,n,n,n\n,,bar,bar\n', '[data]\n[data]\nday,hour,n\n,,V\n', 'title\n'],
+  ),
+  150,
+)
+
+contract(
+  'csv without header or time',
+  make({ kind: 'csv', header: false, decimal: ',', delimiter: ';' }),
+  textBytes(
+    fc.array(number, { minLength: 1, maxLength: 4 }).map(p => p.join(';')),
+    ['', '\ufeff', '1;2;3\n'],
+  ),
+  150,
+)
+
+const utf16 = textBytes(row, ['time,device,x,y,open\n']).map(bytes => {
+  const text = new TextDecoder().decode(bytes)
+  return new Uint8Array([0xff, 0xfe, ...Buffer.from(text, 'utf16le')])
+})
+contract(
+  'csv in UTF-16',
+  make(
+    {
+      kind: 'csv',
+      time: { column: 'time' },
+      tags: { device: { column: 'device' } },
+      columns: { x: 'float', open: { type: 'text' } },
+    },
+    { recordBytesMax: 150 },
+  ),
+  utf16,
+  150,
+)
+
+contract(
+  'lines',
+  make({
+    kind: 'lines',
+    pattern: '^(?<id>\\w+) T=(?<t>\\S*)(?: at (?<when>.*))?$',
+    skip: '^(>|OK)',
+    tags: { device: { column: 'id' } },
+    columns: { t: 'float', when: 'text' },
+  }),
+  textBytes(
+    fc
+      .tuple(fc.constantFrom('a', 'b', 'é'), number, fc.constantFrom('', ' at noon', ' at '))
+      .map(([id, t, at]) => `${id} T=${t}${at}`),
+    ['', '> read\n', 'OK\r\n'],
+  ),
+)
+
+contract(
+  'jsonl',
+  make({
+    kind: 'jsonl',
+    time: { column: 'when', layout: ['ns', 'YYYY-MM-DD HH:mm:ss'] },
+    tags: { device: { column: 'sensor.id' } },
+    columns: { t: { type: 'float', from: 'sensor.t', required: true }, raw: 'text' },
+  }),
+  textBytes(
+    fc
+      .tuple(
+        fc.oneof(local, fc.constant(1_700_000_000_123_456_789n)),
+        fc.constantFrom('a', 'b', ''),
+        number,
+        fc.jsonValue({ maxDepth: 1 }),
+      )
+      .map(
+        ([when, id, t, raw]) =>
+          `{"when": ${typeof when === 'bigint' ? when : JSON.stringify(when)}, "sensor": {"id": "${id}", "t": ${JSON.stringify(t)}}, "raw": ${JSON.stringify(raw)}}`,
+      ),
+    ['', '{}\n', '[]\n', '1\n'],
+  ),
+)
+
+const pulses = fc
+  .tuple(fc.nat(30), fc.nat(3_000_000_000), fc.integer({ min: 400, max: 5000 }))
+  .map(parts => parts.join(','))
+contract(
+  'we7000',
+  make({ kind: 'we7000' }),
+  textBytes(pulses, [
+    'Model,WE7562\nBlockSize,4   \nTraceName,Time,PulseHeight\n//StartDate,2024/10/27\n//StartTime,02:30:00\n//LLD,500\n//ULD,4031\n//TimeResolution,1.000000e-009\n',
+    'BlockSize,0\nTraceName,Time,PulseHeight\n//StartDate,2024/10/27\n//StartTime,02:30:00\n//TimeResolution,1.000000e-003\n',
+    'Model,WE7562\n',
+    '',
+  ]),
+)
