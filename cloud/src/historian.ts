@@ -64,7 +64,10 @@ export interface Bucket {
 }
 
 export type Resolution = 'hour' | 'day'
-/** `sensor`: one device. `site`: all devices of the site together; `device` is then ''. */
+/**
+ * `sensor`: one device. `site`: all devices of the site together, made from their rows of the same bucket; `device` is then ''.
+ * A site's first and last are null where more than one device has numbers in the bucket.
+ */
 export type Level = 'sensor' | 'site'
 
 export interface Aggregate extends Bucket {
@@ -92,7 +95,8 @@ export interface AggregateQuery {
   level: Level
   resolution: Resolution
   stream: string
-  column: string
+  /** All columns where left out. */
+  column?: string
   site?: string
   device?: string
   fromNs?: bigint
@@ -112,7 +116,7 @@ export interface Historian {
    * time replaces the first, whole. Writing the same frames again leaves the historian as writing them once. A column
    * that comes with another type than before is kept beside it, and numbers widen: nothing is dropped. What was first in a
    * series keeps the column's name; another type is read as `name:text`, `name:number`, `name:bool` or `name:vector`.
-   * What is no number (NaN, ±Infinity) is a hole. The latest unit holds.
+   * What is no number (NaN, ±Infinity) is a hole; −0 is stored as 0. The latest unit holds.
    */
   write(frames: readonly Frame[], cursor?: number): Promise<void>
   /** The last cursor given to `write`; 0 where none was. */
@@ -123,16 +127,21 @@ export interface Historian {
   streams(): Promise<StreamInfo[]>
   /**
    * In order of start, then column. Only numeric (float, int) columns, and of them those that a row of the span came with,
-   * be it with a hole: a bucket depends on the readings of its span and on nothing else. −0 is 0 here.
+   * be it with a hole: a bucket depends on the readings of its span and on nothing else.
    */
   buckets(query: BucketQuery): Promise<Bucket[]>
-  /** Replaces rows of the same (level, resolution, site, device, stream, column, startNs); with the cursor in the same transaction. */
+  /**
+   * Replaces rows of the same (level, resolution, site, device, stream, column, startNs); with the cursor in the same
+   * transaction. An aggregate whose `rows` is 0 is deleted.
+   */
   writeAggregates(rows: readonly Aggregate[], cursor?: number): Promise<void>
   /** The last cursor given to `writeAggregates`; 0 where none was. */
   aggregatesCursor(): Promise<number>
-  /** In order of start, then site, then device. */
+  /** In order of start, then site, then device, then column. */
   readAggregates(query: AggregateQuery): AsyncIterable<Aggregate>
-  /** Deletes all aggregates and sets their cursor to 0, in one transaction. */
-  clearAggregates(): Promise<void>
+  /** Deletes all aggregates, sets their cursor to 0 and keeps the stamp that the next ones are computed under, in one transaction. */
+  clearAggregates(stamp?: string): Promise<void>
+  /** The stamp last given to `clearAggregates`; '' where none was, or none was given. */
+  aggregatesStamp(): Promise<string>
   close(): Promise<void>
 }

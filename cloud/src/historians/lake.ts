@@ -56,6 +56,7 @@ export const openLake = async (options: LakeOptions): Promise<Historian> => {
       aggregatesCursor: () => cursor('aggregates'),
       readAggregates: aggregates.read,
       clearAggregates: aggregates.clear,
+      aggregatesStamp: aggregates.stamp,
       close: database.close,
     }
   } catch (error) {

@@ -34,9 +34,11 @@ const offsetMax = 2n ** 53n
 const kindOf = (type: Column['type']): Kind => (type === 'int' || type === 'float' ? 'number' : type)
 
 const cellOf = (column: Column, i: number): Cell => {
-  if (column.type === 'vector') return { curve: column.values[i] ?? new Float64Array(), axis: column.axis }
+  if (column.type === 'vector')
+    return { curve: (column.values[i] ?? new Float64Array()).map(v => v + 0), axis: column.axis }
   const v = column.values[i] ?? null
-  return typeof v === 'number' && !Number.isFinite(v) ? null : v
+  if (typeof v !== 'number') return v
+  return Number.isFinite(v) ? v + 0 : null
 }
 
 export const createMemoryHistorian = (): Historian => {
@@ -44,6 +46,7 @@ export const createMemoryHistorian = (): Historian => {
   const aggregates = new Map<string, Aggregate>()
   let cursor = 0
   let aggregatesCursor = 0
+  let stamp = ''
 
   const columnOf = (series: Series, column: Column): ColumnFact => {
     const kind = kindOf(column.type)
@@ -137,7 +140,10 @@ export const createMemoryHistorian = (): Historian => {
     buckets: async query => bucketsOf(all.get(keyOf(query)), query, sorted),
 
     async writeAggregates(rows, at) {
-      for (const row of rows) aggregates.set(aggregateKey(row), { ...row })
+      for (const row of rows) {
+        if (row.rows > 0) aggregates.set(aggregateKey(row), { ...row })
+        else aggregates.delete(aggregateKey(row))
+      }
       if (at !== undefined) aggregatesCursor = at
     },
     aggregatesCursor: async () => aggregatesCursor,
@@ -147,19 +153,27 @@ export const createMemoryHistorian = (): Historian => {
           a.level === query.level &&
           a.resolution === query.resolution &&
           a.stream === query.stream &&
-          a.column === query.column &&
+          (query.column === undefined || a.column === query.column) &&
           (query.site === undefined || a.site === query.site) &&
           (query.device === undefined || a.device === query.device) &&
           (query.fromNs === undefined || a.startNs >= query.fromNs) &&
           (query.toNs === undefined || a.startNs < query.toNs),
       )
-      found.sort((a, b) => Number(a.startNs - b.startNs) || order(a.site, b.site) || order(a.device, b.device))
+      found.sort(
+        (a, b) =>
+          Number(a.startNs - b.startNs) ||
+          order(a.site, b.site) ||
+          order(a.device, b.device) ||
+          order(a.column, b.column),
+      )
       for (const row of found) yield { ...row }
     },
-    async clearAggregates() {
+    async clearAggregates(next = '') {
       aggregates.clear()
       aggregatesCursor = 0
+      stamp = next
     },
+    aggregatesStamp: async () => stamp,
     async close() {},
   }
 }

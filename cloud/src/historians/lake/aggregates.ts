@@ -28,8 +28,7 @@ const tableOf: Record<Resolution, string> = { hour: 'hours', day: 'days' }
 const pageRowsMax = 20_000
 const chunkRowsMax = 2048
 
-const lineKey = (a: AggregateQuery | Aggregate): string =>
-  JSON.stringify([a.level, a.resolution, a.site, a.device, a.stream, a.column])
+const lineKey = (a: Aggregate): string => JSON.stringify([a.level, a.resolution, a.site, a.device, a.stream, a.column])
 
 export const createAggregates = async (database: Database) => {
   const lines = new Map<string, number>()
@@ -78,7 +77,7 @@ export const createAggregates = async (database: Database) => {
       `delete from ${table} using staged s where ${table}.line = s.line and ${table}.start = s.start
        and ${table}.start between cast('${first}' as bigint) and cast('${last}' as bigint)`,
     )
-    await writer.run(`insert into ${table} select * from staged order by start, line`)
+    await writer.run(`insert into ${table} select * from staged where rows > 0 order by start, line`)
     await writer.run('drop table staged')
   }
 
@@ -103,10 +102,11 @@ export const createAggregates = async (database: Database) => {
   }
 
   const read = async function* (query: AggregateQuery): AsyncGenerator<Aggregate> {
-    const values = [query.level, query.resolution, query.stream, query.column]
-    let where = 'level = $1 and resolution = $2 and stream = $3 and col = $4'
+    const values = [query.level, query.resolution, query.stream]
+    let where = 'level = $1 and resolution = $2 and stream = $3'
     for (const [name, value] of [
       ['site', query.site],
+      ['col', query.column],
       ['device', query.device],
     ] as const) {
       if (value !== undefined) where += ` and ${name} = $${values.push(value)}`
@@ -115,8 +115,8 @@ export const createAggregates = async (database: Database) => {
     let from = query.fromNs === undefined ? '' : `and start >= ${literal(query.fromNs)}`
     for (let page = pageRowsMax; ; ) {
       const rows = await database.rows(
-        `select x.*, site, device from ${tableOf[query.resolution]} x join (select id, site, device from lines where ${where}) on id = line
-         where true ${from} ${until} order by start, site, device limit ${page}`,
+        `select x.*, site, device, col from ${tableOf[query.resolution]} x join (select id, site, device, col from lines where ${where}) on id = line
+         where true ${from} ${until} order by start, site, device, col limit ${page}`,
         values,
       )
       // The last start of a full page may go on in the next: it is read again from its beginning.
@@ -129,15 +129,19 @@ export const createAggregates = async (database: Database) => {
     }
   }
 
-  const clear = async (): Promise<void> => {
+  const clear = async (stamp = ''): Promise<void> => {
     await database.transaction(async writer => {
       for (const table of ['hours', 'days', 'lines']) await writer.run(`delete from ${table}`)
       await writer.run("update cursors set seq = 0 where name = 'aggregates'")
+      await writer.run("delete from meta where key = 'aggregates'")
+      await writer.run("insert into meta values ('aggregates', $1)", [stamp])
     })
     lines.clear()
   }
+  const stamp = async (): Promise<string> =>
+    String((await database.rows("select value from meta where key = 'aggregates'"))[0]?.[0] ?? '')
 
-  return { write, read, clear }
+  return { write, read, clear, stamp }
 }
 
 const int64Max = 2n ** 63n - 1n
@@ -149,7 +153,7 @@ const valuesOf = (line: number, a: Aggregate): DuckDBValue[] => [
   BigInt(a.closed), BigInt(a.rows), a.expected, a.had, BigInt(a.revision), BigInt(a.computedAtMs),
 ] // biome-ignore format: in the order of the table
 
-const toAggregate = (row: DuckDBValue[], { level, resolution, stream, column }: AggregateQuery): Aggregate => {
+const toAggregate = (row: DuckDBValue[], { level, resolution, stream }: AggregateQuery): Aggregate => {
   const number = (i: number): number => Number(row[i])
   const maybe = (i: number): number | null => (row[i] === null ? null : Number(row[i]))
   return {
@@ -158,7 +162,7 @@ const toAggregate = (row: DuckDBValue[], { level, resolution, stream, column }: 
     site: String(row[20]),
     device: String(row[21]),
     stream,
-    column,
+    column: String(row[22]),
     startNs: row[1] as bigint,
     endNs: row[2] as bigint,
     date: String(row[3]),

@@ -1,6 +1,7 @@
 /**
  * Frames to DuckDB's data chunks: columns are copied as whole arrays, no object per row. A chunk may hold rows of many
- * series; a column that a row's frame has not is NULL there.
+ * series; a column that a row's frame has not is NULL there. −0 is stored as 0 (`v + 0`): DuckDB's compression takes the two
+ * for one, and which of them came back would depend on what lies beside it.
  */
 import {
   BIGINT,
@@ -67,7 +68,7 @@ const createNumberLane = (): Lane => {
       const given = column.values
       for (let i = 0; i < n; i++) {
         const v = given[from + i]
-        values[at + i] = v === null || v === undefined || !Number.isFinite(v) ? Number.NaN : v
+        values[at + i] = v === null || v === undefined || !Number.isFinite(v) ? Number.NaN : v + 0
       }
     },
     give(chunk, index, rows) {
@@ -155,6 +156,7 @@ const createVectorLane = (catalog: Catalog): Lane => {
         all.set(curve, at)
         at += curve.length
       }
+      for (let i = 0; i < length; i++) all[i] = (all[i] as number) + 0
       const vector = duckdb.data_chunk_get_vector(chunk.chunk, index)
       duckdb.list_vector_reserve(vector, length)
       duckdb.list_vector_set_size(vector, length)
