@@ -74,9 +74,7 @@ export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: In
     }
     queuedBytes += body.length
     const done = new Promise<Receipt>((resolve, reject) => queue.push({ head, body, resolve, reject }))
-    writing ??= write().finally(() => {
-      writing = undefined
-    })
+    writing ??= write()
     return done
   }
 
@@ -97,6 +95,8 @@ export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: In
       roomWaiters = []
       for (const wake of waiters) wake()
     }
+    // In the same turn as the look at the empty queue: whoever pushes next begins a new run.
+    writing = undefined
   }
 
   const takeBatch = (): Item[] => {
@@ -195,7 +195,7 @@ export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: In
     },
     receipt: (gateway, epoch) => ({ epoch, through: throughOf(gateway, epoch) }),
     async close() {
-      while (writing) await writing
+      while (writing !== undefined) await writing
     },
     stats: () => ({ ...counts, queuedBytes }),
   }

@@ -50,6 +50,8 @@ export interface ProjectionOptions {
   /** Not before this one has applied an entry is it handed to this projector. */
   behind?: Projection
   retryMsMax: number
+  /** Told of each failure, before it is tried again. */
+  onFailure?(error: unknown): void
   log: { info(o: object, m: string): void; warn(o: object, m: string): void; error(o: object, m: string): void }
 }
 
@@ -71,7 +73,7 @@ export interface Projection {
 }
 
 export const createProjection = (options: ProjectionOptions): Projection => {
-  const { journal, projector, cache, batchValuesMax, batchEntriesMax, behind, retryMsMax, log } = options
+  const { journal, projector, cache, batchValuesMax, batchEntriesMax, behind, retryMsMax, onFailure, log } = options
   let applied = 0
   let problem: string | undefined
   let waiters: { seq: number; wake: () => void }[] = []
@@ -128,6 +130,7 @@ export const createProjection = (options: ProjectionOptions): Projection => {
         } catch (error) {
           if (signal.aborted) return
           problem = error instanceof Error ? error.message : String(error)
+          onFailure?.(error)
           log.error({ err: error, projector: projector.name }, 'a projection failed; it goes on from its cursor')
           if (applied > before) waitMs = 100
           await sleep(waitMs, undefined, { signal }).catch(() => {})

@@ -146,8 +146,10 @@ const historyOf = (city: (typeof cities)[number], weeks: number, nowMs: number):
     const dayMs = zone.dayStartMs(nowMs - ago * MS_PER_DAY)
     const { date, weekday } = zone.parts(dayMs)
     const open = weekday < 6
-    // Five days ago nothing came at all; twelve days ago two hours failed.
-    if (ago === 5) continue
+    // On a Wednesday nothing came at all; on the Tuesday before, two hours failed; once a whole Thursday.
+    if (ago > 6 && ago <= 13 && weekday === 2) continue
+    const failedDay = ago > 13 && ago <= 20 && weekday === 3
+    const failedHours = ago > 6 && ago <= 13 && weekday === 1
     const scale =
       city.daily * (0.8 + 0.06 * weekday) * (0.9 + 0.2 * noise(seed + ago)) * (1 + 0.004 * (weeks * 7 - ago))
     const ofDay: Aggregate[] = []
@@ -155,7 +157,7 @@ const historyOf = (city: (typeof cities)[number], weeks: number, nowMs: number):
       const startMs = dayMs + hour * MS_PER_HOUR
       if (startMs > nowMs) break
       const counted = open && hour >= openFrom && hour < openTo
-      const failed = counted && ago === 12 && (hour === 13 || hour === 14)
+      const failed = counted && (failedDay || (failedHours && (hour === 13 || hour === 14)))
       const shape = Math.sin(((hour - openFrom + 0.7) / (openTo - openFrom + 0.6)) * Math.PI)
       const passed = Math.min(1, (nowMs - startMs) / MS_PER_HOUR)
       const sum =
@@ -177,7 +179,11 @@ const historyOf = (city: (typeof cities)[number], weeks: number, nowMs: number):
         { date, hour: 0, weekday },
         {
           ...{ resolution: 'day', startMs: dayMs, endMs: dayMs + MS_PER_DAY, doors: total(a => a.had ?? 0) },
-          ...{ sum: open ? total(a => a.sum ?? 0) : null, failed: total(a => a.failed), closed: total(a => a.closed) },
+          ...{
+            sum: total(a => a.had ?? 0) > 0 ? total(a => a.sum ?? 0) : null,
+            failed: total(a => a.failed),
+            closed: total(a => a.closed),
+          },
           expected: open ? (openTo - openFrom) * city.doors : 0,
         },
       ),
