@@ -22,6 +22,8 @@ export interface CountRow {
   baseline: number | null
   changePercent: number | null
   status: Status
+  /** Door-hours that hold a number. */
+  n: number
   /** Door-hours whose measurement failed. */
   failed: number
   rows: number

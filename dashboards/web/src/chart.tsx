@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import { compactText, dateText, hourText, shortDateText, weekdayText } from './format.ts'
+import { compactText, dateText, hourText, shortDateText, weekdayOf, weekdayText } from './format.ts'
 import type { Slot } from './slots.ts'
 
 export interface ChartProps {
@@ -10,19 +10,23 @@ export interface ChartProps {
   label: string
   /** Changes with the colours of the page. */
   theme: string
-  onHover(index: number | undefined): void
+  onHover(slot: Slot | undefined): void
 }
+
+/** A place on the axis; between two days of hours one stays free. */
+type Place = Slot | undefined
 
 const height = 300
 
 export const Chart = ({ slots, label, theme, onHover }: ChartProps) => {
   const box = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot | undefined>(undefined)
-  const shown = useRef(slots)
-  shown.current = slots
+  const places = useMemo(() => placesOf(slots), [slots])
+  const data = useMemo(() => dataOf(places), [places])
+  const shown = useRef({ places, data })
+  shown.current = { places, data }
   const [width, setWidth] = useState(0)
-  const shape = `${slots.length} ${slots[0]?.date} ${slots[0]?.hour} ${slots.at(-1)?.date}`
-  const data = useMemo(() => dataOf(slots), [slots])
+  const shape = `${places.length} ${slots[0]?.date} ${slots[0]?.hour} ${slots.at(-1)?.date}`
 
   useEffect(() => {
     if (!box.current) return
@@ -33,11 +37,8 @@ export const Chart = ({ slots, label, theme, onHover }: ChartProps) => {
 
   useEffect(() => {
     if (!box.current || width === 0) return
-    const made = new uPlot(
-      optionsOf(box.current, width, () => shown.current, onHover),
-      dataOf(shown.current),
-      box.current,
-    )
+    const options = optionsOf(box.current, width, () => shown.current.places, onHover)
+    const made = new uPlot(options, shown.current.data, box.current)
     plot.current = made
     return () => {
       plot.current = undefined
@@ -49,18 +50,16 @@ export const Chart = ({ slots, label, theme, onHover }: ChartProps) => {
 
   const step = (event: KeyboardEvent): void => {
     const u = plot.current
-    const by = { ArrowLeft: -1, ArrowRight: 1, Home: Number.NEGATIVE_INFINITY, End: Number.POSITIVE_INFINITY }[
-      event.key
-    ]
-    if (!u || by === undefined) return
+    const last = places.length - 1
+    const at = u?.cursor.idx ?? undefined
+    const next = { ArrowLeft: (at ?? last + 1) - 1, ArrowRight: (at ?? -1) + 1, Home: 0, End: last }[event.key]
+    if (!u || next === undefined) return
     event.preventDefault()
-    const last = shown.current.length - 1
-    const at = u.cursor.idx ?? (by > 0 ? -1 : last + 1)
-    const index = Math.max(
+    const to = Math.max(
       0,
-      Math.min(last, by === Number.NEGATIVE_INFINITY ? 0 : by === Number.POSITIVE_INFINITY ? last : at + by),
+      Math.min(last, places[next] || !places[next + 1] ? next : next + Math.sign(next - (at ?? 0))),
     )
-    u.setCursor({ left: u.valToPos(index, 'x'), top: 40 })
+    u.setCursor({ left: u.valToPos(to, 'x'), top: 40 })
   }
   return (
     <div
@@ -76,132 +75,134 @@ export const Chart = ({ slots, label, theme, onHover }: ChartProps) => {
   )
 }
 
-const dataOf = (slots: readonly Slot[]): uPlot.AlignedData => [
-  slots.map((_, i) => i),
-  slots.map(slot => (drawn(slot) ? (slot.row?.count ?? null) : null)),
-  slots.map(slot => slot.row?.baseline ?? null),
-]
-const drawn = (slot: Slot): boolean => slot.status === 'ok' || slot.status === 'partial'
+const placesOf = (slots: readonly Slot[]): Place[] =>
+  slots.flatMap((slot, i) =>
+    slot.hour !== null && i > 0 && slots[i - 1]?.date !== slot.date ? [undefined, slot] : [slot],
+  )
+
+const dataOf = (places: readonly Place[]): uPlot.AlignedData => {
+  const baseline = places.map(slot => (slot && !isUnderWay(slot) ? (slot.row?.baseline ?? null) : null))
+  return [
+    places.map((_, i) => i),
+    places.map(slot =>
+      slot && (slot.status === 'ok' || slot.status === 'partial') ? (slot.row?.count ?? null) : null,
+    ),
+    baseline,
+    baseline,
+  ]
+}
+
+/** Still being counted: a baseline beside it would compare a part with wholes. */
+export const isUnderWay = (slot: Slot): boolean => slot.row !== undefined && Date.now() < Date.parse(slot.row.end)
 
 const optionsOf = (
   box: HTMLElement,
   width: number,
-  slots: () => readonly Slot[],
-  onHover: (index: number | undefined) => void,
+  places: () => readonly Place[],
+  onHover: (slot: Slot | undefined) => void,
 ): uPlot.Options => {
   const style = getComputedStyle(box)
   const colour = (name: string) => style.getPropertyValue(name).trim()
   const font = `12px ${style.fontFamily}`
-  const grid = { stroke: colour('--line'), width: 1 }
+  const line = { points: { show: false }, spanGaps: false }
   return {
     width,
     height,
     legend: { show: false },
-    padding: [12, 4, 0, 0],
+    padding: [12, 18, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
     scales: {
-      x: { time: false, range: () => [-0.5, Math.max(0.5, slots().length - 0.5)] },
+      x: { time: false, range: () => [-0.5, Math.max(0.5, places().length - 0.5)] },
       y: { range: (_u, _min, max) => [0, Math.max(10, (max ?? 0) * 1.08)] },
     },
     axes: [
       {
-        stroke: colour('--muted'),
-        font,
-        size: 40,
-        gap: 8,
-        grid: { show: false },
-        ticks: { show: false },
-        splits: () => splitsOf(slots(), width),
-        values: (_u, splits) => splits.map(i => tickText(slots(), i)),
+        ...{ stroke: colour('--muted'), font, size: 40, gap: 8, grid: { show: false }, ticks: { show: false } },
+        splits: () => splitsOf(places(), width),
+        values: (_u, splits) => splits.map(i => tickText(places(), i)),
       },
       {
-        stroke: colour('--muted'),
-        font,
-        size: width < 480 ? 40 : 52,
-        gap: 8,
-        grid,
-        ticks: { show: false },
+        ...{ stroke: colour('--muted'), font, size: width < 480 ? 40 : 52, gap: 8, ticks: { show: false } },
+        grid: { stroke: colour('--line'), width: 1 },
         values: (_u, splits) => splits.map(compactText),
       },
     ],
     series: [
       {},
       {
-        label: 'Visitors',
-        fill: colour('--accent'),
-        stroke: colour('--accent'),
-        width: 0,
-        points: { show: false },
-        paths: barPaths([colour('--accent'), colour('--accent-open')], slots),
+        ...{ label: 'Visitors', fill: colour('--bar'), stroke: colour('--bar'), width: 0, points: { show: false } },
+        paths: barPaths(colour('--bar'), colour('--bar-open'), places),
       },
-      {
-        label: 'Baseline',
-        stroke: colour('--baseline'),
-        width: 2,
-        dash: [6, 4],
-        points: { show: false },
-        spanGaps: false,
-      },
+      // A halo, so that the line stays apart from the bars in every colour.
+      { label: 'Baseline', stroke: colour('--panel'), width: 5, ...line },
+      { label: 'Baseline', stroke: colour('--baseline'), width: 2, ...line },
     ],
     hooks: {
-      drawClear: [u => drawMarks(u, slots(), { failed: colour('--warn'), missing: colour('--gap') })],
-      setCursor: [u => onHover(u.cursor.idx ?? undefined)],
+      drawClear: [u => drawGaps(u, places(), { failed: colour('--warn'), missing: colour('--gap') })],
+      draw: [u => drawPartFailures(u, places(), colour('--warn'))],
+      setCursor: [u => onHover(places()[u.cursor.idx ?? -1])],
     },
   }
 }
 
-const barPaths = ([whole, open]: [string, string], slots: () => readonly Slot[]): uPlot.Series.PathBuilder => {
-  const bars = uPlot.paths.bars?.({
-    size: [0.68, 40],
+const barPaths = (whole: string, open: string, places: () => readonly Place[]): uPlot.Series.PathBuilder =>
+  uPlot.paths.bars?.({
+    size: [0.7, 40],
     radius: [0.12, 0],
-    disp: {
-      fill: { unit: 3, values: () => slots().map(slot => (isOpen(slot) ? open : whole)) },
-    },
-  })
-  return bars ?? (() => null)
-}
-/** Still being counted. */
-const isOpen = (slot: Slot): boolean => slot.row !== undefined && Date.now() < Date.parse(slot.row.end)
+    disp: { fill: { unit: 3, values: () => places().map(slot => (slot && isUnderWay(slot) ? open : whole)) } },
+  }) ?? (() => null)
 
-/** About one tick a 64 px, on Mondays or at the start of days where that can be. */
-const splitsOf = (slots: readonly Slot[], width: number): number[] => {
+/** About one tick every 72 px: hours of the day, else days, else Mondays. */
+const splitsOf = (places: readonly Place[], width: number): number[] => {
   const room = Math.max(2, Math.floor(width / 72))
-  const starts = slots.flatMap((slot, i) => (i === 0 || slots[i - 1]?.date !== slot.date ? [i] : []))
-  const hourly = slots.some(slot => slot.hour !== null)
-  const weekly = starts.filter(i => i > 0 && weekOf(slots[i]?.date) !== weekOf(slots[i - 1]?.date))
-  const candidates = !hourly && starts.length > room && weekly.length >= 2 ? weekly : starts
-  if (hourly && starts.length * 4 <= room)
-    return slots.flatMap((slot, i) => ((slot.hour ?? 0) % 4 === 0 || starts.includes(i) ? [i] : []))
+  const days = places.flatMap((slot, i) => (slot && places[i - 1]?.date !== slot.date ? [i] : []))
+  const hourly = places.some(slot => slot && slot.hour !== null)
+  if (hourly && days.length * 4 <= room) {
+    return places.flatMap((slot, i) => (slot && (days.includes(i) || (slot.hour ?? 1) % 4 === 0) ? [i] : []))
+  }
+  const weeks = days.filter((i, d) => d > 0 && weekOf(places[i]) !== weekOf(places[days[d - 1] ?? 0]))
+  const candidates = days.length > room && weeks.length >= 2 ? weeks : days
   const every = Math.ceil(candidates.length / room)
   return candidates.filter((_, i) => i % every === 0)
 }
-const weekOf = (date: string | undefined): number => Math.floor((Date.parse(`${date}T00:00:00Z`) / 86_400_000 + 3) / 7)
+const weekOf = (slot: Place): number => Math.floor((Date.parse(`${slot?.date}T00:00:00Z`) / 86_400_000 + 3) / 7)
 
-const tickText = (slots: readonly Slot[], index: number): string => {
-  const slot = slots[index]
+const tickText = (places: readonly Place[], index: number): string => {
+  const slot = places[index]
   if (!slot) return ''
-  const starts = slots[index - 1]?.date !== slot.date
-  if (slot.hour !== null && !starts) return hourText(slot.hour)
-  return `${shortDateText(slot.date)}\n${weekdayText((new Date(`${slot.date}T00:00:00Z`).getUTCDay() + 6) % 7)}`
+  if (slot.hour !== null && places[index - 1]?.date === slot.date) return hourText(slot.hour)
+  return `${shortDateText(slot.date)}\n${weekdayText(weekdayOf(slot.date))}`
 }
 
-/** Hatches places whose measurement failed or that are missing; marks bars of which a part failed. */
-const drawMarks = (u: uPlot, slots: readonly Slot[], colours: { failed: string; missing: string }): void => {
+/** Hatches places whose measurement failed or that are missing, behind everything else. */
+const drawGaps = (u: uPlot, places: readonly Place[], colours: { failed: string; missing: string }): void => {
   const { ctx, bbox } = u
-  const step = bbox.width / Math.max(1, slots.length)
+  const step = bbox.width / Math.max(1, places.length)
+  const foot = 3 * devicePixelRatio
   const hatch = { failed: hatchOf(ctx, colours.failed), missing: hatchOf(ctx, colours.missing) }
   ctx.save()
-  slots.forEach((slot, i) => {
-    const left = bbox.left + i * step + step * 0.1
-    if (slot.status === 'failed' || slot.status === 'missing') {
-      ctx.fillStyle = hatch[slot.status]
-      ctx.fillRect(left, bbox.top, step * 0.8, bbox.height)
-      ctx.fillStyle = colours[slot.status]
-      ctx.fillRect(left, bbox.top + bbox.height - 3 * devicePixelRatio, step * 0.8, 3 * devicePixelRatio)
-    } else if (slot.status === 'partial') {
-      ctx.fillStyle = colours.failed
-      ctx.fillRect(left, bbox.top, step * 0.8, 4 * devicePixelRatio)
-    }
+  places.forEach((slot, i) => {
+    if (slot?.status !== 'failed' && slot?.status !== 'missing') return
+    const left = bbox.left + (i + 0.1) * step
+    ctx.fillStyle = hatch[slot.status]
+    ctx.fillRect(left, bbox.top, step * 0.8, bbox.height)
+    ctx.fillStyle = colours[slot.status]
+    ctx.fillRect(left, bbox.top + bbox.height - foot, step * 0.8, foot)
+  })
+  ctx.restore()
+}
+
+/** A cap over bars of which a part failed: they would be higher. */
+const drawPartFailures = (u: uPlot, places: readonly Place[], colour: string): void => {
+  const { ctx, bbox } = u
+  const step = bbox.width / Math.max(1, places.length)
+  const cap = 3 * devicePixelRatio
+  ctx.save()
+  ctx.fillStyle = colour
+  places.forEach((slot, i) => {
+    if (slot?.status !== 'partial') return
+    const top = u.valToPos(slot.row?.count ?? 0, 'y', true)
+    ctx.fillRect(bbox.left + (i + 0.15) * step, top - 2 * cap, step * 0.7, cap)
   })
   ctx.restore()
 }

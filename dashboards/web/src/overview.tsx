@@ -29,7 +29,7 @@ export const Overview = ({ stores, live, nowMs, onChoose }: OverviewProps) => {
   return (
     <>
       <h1>Choose a store</h1>
-      <p class="lead">Visitors today so far, and the last four weeks.</p>
+      <p class="lead">Visitors today so far, and the last four weeks day by day.</p>
       {counts.error !== undefined && !counts.rows ? (
         <Notice title="The counts could not be read" onRetry={counts.retry}>
           {counts.error}
@@ -75,10 +75,8 @@ const StoreCard = ({ store, rows, nowMs, onChoose }: StoreCardProps) => {
           onChoose(store.id)
         }}
       >
-        <span class="card-head">
-          <span class="card-name">{store.name}</span>
-          <span class="quiet">{openText(store, now)}</span>
-        </span>
+        <span class="card-name">{store.name}</span>
+        <span class="quiet small">{openText(store, now)}</span>
         {rows ? (
           <>
             <span class="card-count" data-store={store.id}>
@@ -86,7 +84,7 @@ const StoreCard = ({ store, rows, nowMs, onChoose }: StoreCardProps) => {
             </span>
             <Sparkline slots={slots} />
             <span class="card-foot">
-              <span class="quiet">Last 7 days</span>
+              <span class="quiet">7 days</span>
               <span>
                 {week.days > 0 ? numberText(week.count) : '–'}{' '}
                 <Change percent={week.days > 0 ? week.changePercent : null} />

@@ -1,8 +1,9 @@
 /** One store: figures, chart and table of its days or hours. */
+import type { ComponentChildren } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
 import { type CountRow, countParameters, type Site } from './api.ts'
-import { Chart, slotTitle } from './chart.tsx'
-import { addDays, dateText, localNow, numberText, percentText, weekdayNames, weekdayText } from './format.ts'
+import { Chart, isUnderWay, slotTitle } from './chart.tsx'
+import { addDays, dateText, localNow, numberText, percentText, weekdayNames, weekdayOf, weekdayText } from './format.ts'
 import type { LiveLine } from './live.ts'
 import { openText } from './overview.tsx'
 import { Change, Choice, Notice, Ticking } from './parts.tsx'
@@ -46,9 +47,12 @@ const Figures = ({ rows, today }: { rows: readonly CountRow[] | undefined; today
     (rows ?? []).filter(row => row.date >= addDays(today, from) && row.date <= addDays(today, to))
   const ofToday = rows?.find(row => row.date === today)
   const before = (rows ?? []).findLast(row => row.date < today && row.status !== 'closed')
+  const usual = usualOf(rows ?? [], today)
   return (
     <section class="figures" aria-label="Figures">
-      <Tile title="Today so far" rows={ofToday ? [ofToday] : []} loading={!rows} live quiet />
+      <Tile title="Today so far" rows={ofToday ? [ofToday] : []} loading={!rows} live>
+        {usual === undefined ? '' : `a usual ${weekdayNames[weekdayOf(today)]} ${numberText(usual)}`}
+      </Tile>
       <Tile title={before ? dateText(before.date) : 'Last day'} rows={before ? [before] : []} loading={!rows} />
       <Tile title="Last 7 days" rows={between(-7, -1)} loading={!rows} />
       <Tile title="Last 28 days" rows={between(-28, -1)} loading={!rows} />
@@ -56,15 +60,21 @@ const Figures = ({ rows, today }: { rows: readonly CountRow[] | undefined; today
   )
 }
 
+/** Mean of the last four whole days of this weekday: today's own baseline would hold a day that is not over. */
+const usualOf = (rows: readonly CountRow[], today: string): number | undefined => {
+  const before = rows.filter(row => row.date < today && row.weekday === weekdayOf(today) && row.n > 0).slice(-4)
+  return before.length === 0 ? undefined : before.reduce((sum, row) => sum + (row.count ?? 0), 0) / before.length
+}
+
 interface TileProps {
   title: string
   rows: readonly CountRow[]
   loading: boolean
   live?: boolean
-  /** The day is not over: its change against whole days says nothing yet. */
-  quiet?: boolean
+  /** In place of baseline and change. */
+  children?: ComponentChildren
 }
-const Tile = ({ title, rows, loading, live = false, quiet = false }: TileProps) => {
+const Tile = ({ title, rows, loading, live = false, children }: TileProps) => {
   const figure = figureOf(rows)
   return (
     <div class="tile">
@@ -79,14 +89,14 @@ const Tile = ({ title, rows, loading, live = false, quiet = false }: TileProps) 
         </span>
       )}
       <span class="tile-foot">
-        {rows.length > 0 && !loading ? (
-          <>
-            {quiet ? 'usual ' : 'baseline '}
-            {numberText(figure.baseline)} {!quiet && <Change percent={figure.changePercent} />}
-          </>
-        ) : (
-          ' '
-        )}
+        {children ??
+          (rows.length > 0 && !loading ? (
+            <>
+              baseline {numberText(figure.baseline)} <Change percent={figure.changePercent} />
+            </>
+          ) : (
+            '\u00a0'
+          ))}
       </span>
     </div>
   )
@@ -109,7 +119,13 @@ const History = ({ store, view, live, nowMs, theme, onView }: StorePageProps) =>
   return (
     <section class="panel" aria-label="History">
       <div class="bar">
-        <h2>Visitors by {resolution}</h2>
+        <div>
+          <h2>Visitors by {resolution}</h2>
+          <p class="quiet small">
+            Baseline: the mean of this and up to three earlier {resolution === 'day' ? 'days' : 'hours'} of the same
+            weekday
+          </p>
+        </div>
         <div class="filters">
           <Choice
             label="Resolution"
@@ -175,7 +191,7 @@ interface BodyProps {
   csv: string
 }
 const Body = ({ counts, slots, theme, store, resolution, filtered, csv }: BodyProps) => {
-  const [hovered, setHovered] = useState<number>()
+  const [hovered, setHovered] = useState<Slot>()
   if (counts.error !== undefined && !counts.rows) {
     return (
       <Notice title="The counts could not be read" onRetry={counts.retry}>
@@ -196,7 +212,7 @@ const Body = ({ counts, slots, theme, store, resolution, filtered, csv }: BodyPr
   const label = `Visitors of ${store.name} by ${resolution}, with their baseline. Arrow keys walk along the bars; the table below has the same numbers.`
   return (
     <>
-      <Readout slot={slots[hovered ?? -1]} />
+      <Readout slot={hovered} />
       <Chart slots={slots} label={label} theme={theme} onHover={setHovered} />
       <CountTable slots={slots} csv={csv} />
     </>
@@ -221,15 +237,13 @@ const Readout = ({ slot }: { slot: Slot | undefined }) => (
     ) : (
       <>
         <span class="key bars">Visitors</span>
-        <span class="key line">Baseline: mean of the last four of the same weekday</span>
+        <span class="key line">Baseline</span>
         <span class="key failed">Failed</span>
         <span class="key missing">No data</span>
       </>
     )}
   </div>
 )
-
-const isUnderWay = (slot: Slot): boolean => slot.row !== undefined && Date.now() < Date.parse(slot.row.end)
 
 const StatusText = ({ slot }: { slot: Slot }) => {
   switch (slot.status) {
@@ -301,7 +315,7 @@ const CountTableRow = ({ slot }: { slot: Slot }) => {
       <td>{counted ? isUnderWay(slot) ? <Ticking value={row?.count ?? 0} /> : numberText(row?.count ?? 0) : '–'}</td>
       <td>{row && row.baseline !== null && slot.status !== 'closed' ? numberText(row.baseline) : '–'}</td>
       <td>{counted && !isUnderWay(slot) ? <Change percent={row?.changePercent ?? null} /> : '–'}</td>
-      <td>{counted || slot.status === 'failed' ? percentText(row?.coverage ?? null) : '–'}</td>
+      <td>{(counted && !isUnderWay(slot)) || slot.status === 'failed' ? percentText(row?.coverage ?? null) : '–'}</td>
       <td>
         <StatusText slot={slot} />
       </td>

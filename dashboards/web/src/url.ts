@@ -24,7 +24,7 @@ export const readView = (search: string): View => {
   return {
     store: query.get('store') || undefined,
     resolution,
-    days: choices.includes(days) ? days : (choices[resolution === 'day' ? 1 : 0] ?? 28),
+    days: choices.includes(days) ? days : (choices[1] ?? 0),
     weekdays:
       weekdays === null
         ? weekdaysDefault
@@ -36,7 +36,7 @@ export const viewUrl = (view: View): string => {
   const query = new URLSearchParams()
   if (view.store !== undefined) query.set('store', view.store)
   if (view.resolution === 'hour') query.set('by', 'hour')
-  if (view.days !== dayChoices[view.resolution][view.resolution === 'day' ? 1 : 0]) query.set('days', String(view.days))
+  if (view.days !== dayChoices[view.resolution][1]) query.set('days', String(view.days))
   if (view.weekdays.join() !== weekdaysDefault.join()) query.set('weekdays', view.weekdays.join(''))
   const text = query.toString()
   return text === '' ? '/' : `/?${text}`
@@ -51,11 +51,11 @@ export const useView = (): [View, (next: Partial<View>) => void] => {
     return () => window.removeEventListener('popstate', back)
   }, [])
   const go = (next: Partial<View>): void => {
-    const changed = { ...view, ...next }
+    const changed = readView(viewUrl({ ...view, ...next }).slice(1))
     const url = viewUrl(changed)
     if ('store' in next) history.pushState(null, '', url)
     else history.replaceState(null, '', url)
-    setView(readView(url.slice(1)))
+    setView(changed)
     if ('store' in next) window.scrollTo(0, 0)
   }
   return [view, go]
