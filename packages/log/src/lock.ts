@@ -16,6 +16,7 @@ import { readSmall, removeIfThere } from './manifest.ts'
 
 export const LOCK = 'lock'
 const unreadableMsMax = 1000
+const unreadableMsStep = 50
 const depthMax = 8
 
 interface Holder {
@@ -73,15 +74,27 @@ const create = async (fs: LogFs, file: string, holder: Holder): Promise<boolean>
 
 /** `unreadable` where it stays so: its maker died, or the power went, before it was written. */
 const readHolder = async (fs: LogFs, file: string): Promise<Holder | 'gone' | 'unreadable'> => {
-  for (let waitedMs = 0; ; waitedMs += 50) {
+  for (let waitedMs = 0; ; waitedMs += unreadableMsStep) {
+    let text: string
     try {
-      const holder = JSON.parse((await readSmall(fs, file, 4096)).toString('utf8')) as Holder
-      if (typeof holder.pid === 'number' && typeof holder.token === 'string') return holder
+      text = (await readSmall(fs, file, 4096)).toString('utf8')
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'gone'
+      throw error
     }
+    const holder = parseHolder(text)
+    if (holder) return holder
     if (waitedMs >= unreadableMsMax) return 'unreadable'
-    await delay(50)
+    await delay(unreadableMsStep)
+  }
+}
+
+const parseHolder = (text: string): Holder | undefined => {
+  try {
+    const holder = JSON.parse(text) as Holder
+    return typeof holder.pid === 'number' && typeof holder.token === 'string' ? holder : undefined
+  } catch {
+    return undefined
   }
 }
 const pidOf = (holder: Holder | 'gone' | 'unreadable'): number => (typeof holder === 'string' ? 0 : holder.pid)

@@ -30,8 +30,8 @@ import {
 } from './segment.ts'
 
 const zeroBlock = new Uint8Array(1024 * 1024)
-const pageBytes = 4096
-const segmentBytesFloor = 16 * 1024
+const pageBytes = 512
+const segmentBytesFloor = 2048
 const goneRangesMax = 16
 /** A place in the index of a segment for so many bytes. */
 const indexStepBytes = 1024 * 1024
@@ -217,6 +217,9 @@ export const createStore = (
       await made.close()
     }
     const name = segmentName(number, nextSeq)
+    // From here on the new segment may be found on the disk, and says where the one before it ends: that one must not grow
+    // any more, even if what follows fails. Then the next attempt makes the same segment again.
+    appendable = false
     await fs.rename(path.join(dir, SPARE), path.join(dir, name))
     await fs.syncDir(dir)
     const { start, end: capacity } = dataRange(size, header.state.length)
