@@ -1,2 +1,19 @@
+export { Registry } from 'prom-client'
+export { createApp } from './app.ts'
+export {
+  type CloudConfig,
+  cloudConfigSchema,
+  cloudJsonSchema,
+  type GatewayCredential,
+  loadCloudConfig,
+} from './config.ts'
+export type { Access, AppDeps } from './deps.ts'
 export { decodeEntry } from './entry.ts'
-export type { JournalEntry } from './projector.ts'
+export type * from './historian.ts'
+export { createMemoryHistorian } from './historians/memory.ts'
+export type { JournalEntry, Projector } from './projector.ts'
+export { createLive, type Live, type LiveEvent } from './projectors/live.ts'
+export { openRecords, type Records, RecordsDamagedError } from './projectors/records.ts'
+export { loadWeb, type WebFiles } from './routes/web.ts'
+export { type HttpServer, openServer } from './server.ts'
+export { createSites, type Site, type SiteConfig, type Sites, sitesSchema } from './sites.ts'
