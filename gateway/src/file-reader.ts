@@ -47,8 +47,9 @@ export interface Reading {
    * Reads and decodes the next piece below `size`. `decoded` is undefined where the file no longer is what was read
    * (`changed`) or nothing whole is left; `more` says that another call may bring more.
    * @param last no byte will follow `size`: an unfinished last record is read or rejected
+   * @param atNs when the bytes arrived, for rows without a time of their own
    */
-  next(handle: FileHandle, size: number, last: boolean): Promise<Piece>
+  next(handle: FileHandle, size: number, last: boolean, atNs: bigint): Promise<Piece>
 }
 export interface Piece {
   decoded?: Decoded
@@ -62,6 +63,8 @@ export interface FileReader {
   resume(progress: FileProgress, handle: FileHandle, size: number): Promise<Reading | undefined>
   /** Whether the file holds all that was read, as `progress` tells it. */
   holds(progress: FileProgress, handle: FileHandle, size: number): Promise<boolean>
+  /** The progress as it would be in a file that is known to hold the same up to `offset` and no more. */
+  cutAt(progress: FileProgress, handle: FileHandle, offset: number): Promise<FileProgress>
 }
 
 export interface FileReaderOptions {
@@ -77,6 +80,16 @@ const pushBytesMax = 512 * 1024
 const hash = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('base64url').slice(0, 16)
 const headLength = (offset: number, headBytes: number): number =>
   Math.min(offset, Math.max(headBytesMin, headBytes + 1024))
+
+/** `undefined` where the file has fewer bytes. */
+const bytesAt = async (handle: FileHandle, position: number, length: number): Promise<Buffer | undefined> => {
+  const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(length), 0, length, position)
+  return bytesRead === length ? buffer : undefined
+}
+const hashAt = async (handle: FileHandle, position: number, length: number): Promise<string | undefined> => {
+  const bytes = await bytesAt(handle, position, length)
+  return bytes && hash(bytes)
+}
 
 export const createFileReader = (options: FileReaderOptions): FileReader => {
   const { context, makeDecoder } = options
@@ -97,12 +110,11 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
     const { offset, headBytes } = progress.checkpoint
     if (size < offset) return false
     if (offset === 0) return true
-    const headLen = headLength(offset, headBytes)
-    const head = await readAt(handle, 0, headLen)
-    if (head.length < headLen || hash(head) !== progress.head) return false
-    const tailLen = Math.min(offset, tailBytesMax)
-    const tail = await readAt(handle, offset - tailLen, tailLen)
-    return tail.length === tailLen && hash(tail) === progress.tail
+    const [head, tail] = await Promise.all([
+      hashAt(handle, 0, headLength(offset, headBytes)),
+      hashAt(handle, Math.max(0, offset - tailBytesMax), Math.min(offset, tailBytesMax)),
+    ])
+    return head === progress.head && tail === progress.tail
   }
 
   const open = (start: FileProgress, decoder: Decoder): Reading => {
@@ -152,7 +164,7 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
         pushBytes = Math.min(Math.max(pushBytesMax, pushBytes), pushBytes << 1)
       }
     }
-    const next = async (handle: FileHandle, size: number, last: boolean): Promise<Piece> => {
+    const next = async (handle: FileHandle, size: number, last: boolean, atNs: bigint): Promise<Piece> => {
       for (;;) {
         const checkLen = Math.min(offset, tailBytesMax)
         const length = Math.min(pushBytes, Math.max(0, size - offset))
@@ -160,7 +172,7 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
         if (bytes.length < checkLen + length) return { more: false, changed: true }
         if (checkLen > 0 && hash(bytes.subarray(0, checkLen)) !== tail) return { more: false, changed: true }
         const atEnd = offset + length >= size
-        const decoded = decoder.push(bytes.subarray(checkLen), last && atEnd)
+        const decoded = decoder.push(bytes.subarray(checkLen), last && atEnd, atNs)
         account(decoded)
         if (last && atEnd) finished = true
         const { used } = decoded
@@ -171,7 +183,9 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
           const wanted = headLength(offset, decoder.checkpoint().headBytes)
           if (wanted !== headLen || head === '') {
             headLen = wanted
-            head = hash(await readAt(handle, 0, headLen))
+            // At the start of the file the head is at hand; otherwise it must be read again, and may be gone by now.
+            const inHand = offset - used === 0 && headLen <= bytes.length
+            head = (inHand ? hash(bytes.subarray(0, headLen)) : await hashAt(handle, 0, headLen)) ?? ''
           }
           adapt(decoded)
           return { decoded, more: offset < size && !(atEnd && last) }
@@ -210,13 +224,19 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
 
   return {
     holds,
+    async cutAt(progress, handle, offset) {
+      const head = (await hashAt(handle, 0, headLength(offset, progress.checkpoint.headBytes))) ?? ''
+      const tailLen = Math.min(offset, tailBytesMax)
+      const tail = (await hashAt(handle, offset - tailLen, tailLen)) ?? ''
+      return { ...progress, checkpoint: { ...progress.checkpoint, offset }, head, tail }
+    },
     begin: progress =>
       open(progress, makeDecoder({ ...context, file: progress.file, generation: progress.generation })),
     async resume(progress, handle, size) {
       if (!(await holds(progress, handle, size))) return undefined
       const { file, generation, checkpoint } = progress
-      const bytes = await readAt(handle, 0, checkpoint.headBytes)
-      const head = Uint8Array.from(bytes)
+      const head = await bytesAt(handle, 0, checkpoint.headBytes)
+      if (!head) return undefined
       return open(progress, makeDecoder({ ...context, file, generation }, { checkpoint, head }))
     },
   }

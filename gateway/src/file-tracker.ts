@@ -41,7 +41,7 @@ export interface FileTrackerOptions {
   glob: Glob
   filesMax: number
   forgetMs: number
-  reader: Pick<FileReader, 'holds'>
+  reader: Pick<FileReader, 'holds' | 'cutAt'>
   /** What earlier processes left, by device and inode. */
   resume: Map<string, FileProgress>
   /** Called with each change of what must be durable; `null` forgets the file. */
@@ -60,7 +60,7 @@ export const createFileTracker = (options: FileTrackerOptions): FileTracker => {
   const { folder, glob, filesMax, forgetMs, reader, save, nowMs, log } = options
   const tracked = new Map<string, Tracked>()
   const generations = new Map<string, number>()
-  const held = new Map<string, { sinceMs: number; size: number }>()
+  const held = new Map<string, { sinceMs: number; size: number; original: Tracked }>()
 
   const track = (key: string, path: string, progress: FileProgress): Tracked => {
     const { file, generation } = progress
@@ -106,6 +106,20 @@ export const createFileTracker = (options: FileTrackerOptions): FileTracker => {
     if (!handle) return false
     try {
       return await reader.holds(progress, handle, file.size)
+    } finally {
+      await handle.close()
+    }
+  }
+
+  /** What was read of `entry`, as far as a copy of it holds it: all, or, where it was made earlier, a part. */
+  const progressIn = async (entry: Tracked, file: FoundFile): Promise<FileProgress | undefined> => {
+    if (await holds(entry.progress, file)) return entry.progress
+    const copy = held.get(file.key)
+    if (copy?.original !== entry || copy.size !== file.size || file.size === 0) return undefined
+    const handle = await open(join(folder, file.path)).catch(() => undefined)
+    if (!handle) return undefined
+    try {
+      return await reader.cutAt(entry.progress, handle, file.size)
     } finally {
       await handle.close()
     }
@@ -188,11 +202,13 @@ export const createFileTracker = (options: FileTrackerOptions): FileTracker => {
     const sinceMs = before?.size === file.size ? before.sinceMs : nowMs()
     if (nowMs() - sinceMs >= copyHoldMs) return false
     const { offset } = entry.progress.checkpoint
+    // The original has begun anew since: reading it now finds this copy.
+    if (before?.original === entry && entry.found && !(await holds(entry.progress, entry.found))) return true
     const alike =
       file.size >= offset
         ? await holds(entry.progress, file)
         : await sameHead(join(folder, entry.path), join(folder, file.path), file.size)
-    if (alike) held.set(file.key, { sinceMs, size: file.size })
+    if (alike) held.set(file.key, { sinceMs, size: file.size, original: entry })
     return alike
   }
 
@@ -239,9 +255,10 @@ export const createFileTracker = (options: FileTrackerOptions): FileTracker => {
         for (const file of await neighbours(dirname(entry.path))) {
           if (file.key === entry.key || !originalsOf(basename(file.path)).includes(own)) continue
           if ((tracked.get(file.key)?.progress.checkpoint.offset ?? 0) > 0) continue
-          if (!(await holds(entry.progress, file))) continue
+          const progress = await progressIn(entry, file)
+          if (!progress) continue
           held.delete(file.key)
-          const copy = track(file.key, file.path, withPath(entry.progress, file.path))
+          const copy = track(file.key, file.path, withPath(progress, file.path))
           place(copy, file)
           save(copy.key, copy.progress)
           next.push(copy)

@@ -1,0 +1,275 @@
+/**
+ * Files that grow. Each poll lists the folder, tells known files from new ones, and reads what has come, old files
+ * before their successors. Events of the file system only make a poll come earlier: a poll alone finds everything.
+ *
+ *     renamed                the same file goes on under its old name in the ledger, and is read before its successor
+ *     truncated, rewritten   a new generation of the name; a copy made before the truncation is read to its end first
+ *     deleted                forgotten after `forgetMs`; one of the same name that begins with all that was read goes
+ *                            on, any other is a new generation
+ *
+ * A last line without an end is held until it is whole, or until the file has rested for `finishMs`.
+ */
+import { type FSWatcher, watch } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { duration, path } from '@penstock/config'
+import { createDecoder, formatSchema } from '@penstock/formats'
+import type { Health, Json } from '@penstock/frame'
+import * as z from 'zod'
+import { createAlarm } from '../alarm.ts'
+import { type Batcher, createBatcher } from '../batcher.ts'
+import { createFileReader, type FileProgress, type FileReader, type Reading } from '../file-reader.ts'
+import { createFileTracker, seenText, type Tracked } from '../file-tracker.ts'
+import { createGlob, type FoundFile, identityOf } from '../glob.ts'
+import { frameRowsMax, type Placed, patternOption, placementShape, recordBytesMax, sourceId } from '../placement.ts'
+import type { Batch, Cursor, Source, SourceDeps } from '../source.ts'
+
+export const tailOptions = z
+  .strictObject({
+    id: sourceId,
+    kind: z.literal('tail'),
+    folder: path.describe('Folder below which the files are'),
+    pattern: patternOption,
+    format: formatSchema,
+    ...placementShape,
+    startAt: z
+      .enum(['beginning', 'end'])
+      .default('beginning')
+      .describe('Where to begin in files that exist at the first start'),
+    pollMsMax: duration
+      .pipe(z.int().min(10))
+      .default(1000)
+      .describe('A change is seen within this time, also where no event comes'),
+    finishMs: duration
+      .optional()
+      .describe('A file that rests this long is complete: its last line is read even without an end. Default: never'),
+    forgetMs: duration.default(30 * 86_400_000).describe('A deleted file is forgotten after this time'),
+    filesMax: z.int().min(1).max(1_000_000).default(100_000),
+    recordBytesMax,
+  })
+  .describe('Files that grow')
+export type TailOptions = Placed<z.output<typeof tailOptions>>
+
+/** A file that was opened to be read. */
+interface Prepared {
+  file: Tracked
+  handle?: FileHandle
+  now?: Omit<FoundFile, 'path'>
+  /** The path still leads to the file that was looked at. */
+  isThat?: boolean
+  /** None where the file began anew. */
+  reading?: Reading | undefined
+  error?: NodeJS.ErrnoException
+}
+
+const filePrefix = 'file:'
+const startedKey = 'started'
+/** Decoders kept between polls; a file beyond them goes on from its checkpoint. */
+const readingsMax = 1024
+const openAheadMax = 16
+const foldersWatchedMax = 64
+/** Between two looks, so that a folder in which something changes all the time costs half a core at most. */
+const restMsMin = 20
+
+export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
+  const { id, folder } = options
+  const nowMs = () => deps.now().getTime()
+  let health: { health: Health; message?: string } = { health: 'starting' }
+
+  async function* batches(resume: Cursor, signal: AbortSignal): AsyncGenerator<Batch> {
+    const alarm = createAlarm()
+    const batcher = createBatcher()
+    const reader = readerOf(options)
+    const readings = new Set<Tracked>()
+    const known = progressesOf(resume)
+    const tracker = createFileTracker({
+      folder,
+      glob: createGlob([options.pattern].flat()),
+      filesMax: options.filesMax,
+      forgetMs: options.forgetMs,
+      reader,
+      resume: known,
+      save: (key, progress) => batcher.cursor(`${filePrefix}${key}`, progress as Json),
+      nowMs,
+      log: deps.log,
+    })
+    const watchers = new Map<string, FSWatcher>()
+    let skipping = options.startAt === 'end' && known.size === 0 && resume[startedKey] === undefined
+    if (resume[startedKey] === undefined) batcher.cursor(startedKey, true)
+
+    const rests = (file: Tracked) => options.finishMs !== undefined && nowMs() - file.changedAtMs >= options.finishMs
+    const isDue = (file: Tracked) =>
+      file.found !== undefined &&
+      (file.seen !== seenText(file.found) || (rests(file) && !file.progress.complete && file.found.size > 0))
+
+    const keep = (file: Tracked, reading: Reading) => {
+      file.reading = reading
+      readings.delete(file)
+      readings.add(file)
+      if (readings.size <= readingsMax) return
+      for (const oldest of readings) {
+        readings.delete(oldest)
+        delete oldest.reading
+        break
+      }
+    }
+    const readingOf = async (file: Tracked, handle: FileHandle, size: number): Promise<Reading | undefined> => {
+      const { progress, reading } = file
+      if (reading) return (await reading.continues(handle, size)) ? reading : undefined
+      if (progress.checkpoint.offset > 0) return reader.resume(progress, handle, size)
+      return reader.begin(progress)
+    }
+
+    /** Opens a file, and finds where to go on in it. */
+    const prepare = async (file: Tracked): Promise<Prepared> => {
+      let handle: FileHandle | undefined
+      try {
+        handle = await open(join(folder, file.path))
+        const now = identityOf(await handle.stat({ bigint: true }))
+        const isThat = now.key === file.key
+        return { file, handle, now, isThat, reading: isThat ? await readingOf(file, handle, now.size) : undefined }
+      } catch (error) {
+        await handle?.close()
+        return { file, error: error as NodeJS.ErrnoException }
+      }
+    }
+    /** Reads a file to the size that it has now. Where it began anew, a copy of the old one first. */
+    async function* read(prepared: Prepared, problems: string[]): AsyncGenerator<Batch> {
+      const { file, handle, now, isThat, reading, error } = prepared
+      try {
+        if (error) throw error
+        if (!handle || !now) return
+        if (reading) {
+          keep(file, reading)
+          yield* drain(file, reading, handle, now.size)
+          if (file.reading && !signal.aborted) file.seen = seenText(now)
+        }
+        if (!file.reading) alarm.ring()
+        if (isThat && !reading) {
+          for (const next of await tracker.beginAnew(file)) yield* readAll([next], problems)
+        }
+      } catch (error) {
+        // One file that cannot be read does not keep the others waiting.
+        delete file.reading
+        const code = (error as NodeJS.ErrnoException).code
+        if (code === undefined) throw error
+        if (code !== 'ENOENT') problems.push(`${file.path} cannot be read (${code}); trying again`)
+      }
+    }
+    /** Reads files in their order. Some are opened ahead, for opening is what takes the time where files are small. */
+    async function* readAll(files: Tracked[], problems: string[]): AsyncGenerator<Batch> {
+      for (let i = 0; i < files.length && !signal.aborted; i += openAheadMax) {
+        const prepared = await Promise.all(files.slice(i, i + openAheadMax).map(prepare))
+        try {
+          for (const file of prepared) if (!signal.aborted) yield* read(file, problems)
+        } finally {
+          await Promise.all(prepared.map(({ handle }) => handle?.close()))
+        }
+      }
+    }
+
+    async function* drain(file: Tracked, reading: Reading, handle: FileHandle, size: number): AsyncGenerator<Batch> {
+      const last = rests(file)
+      for (let more = true; more && !signal.aborted; ) {
+        const piece = await reading.next(handle, size, last, BigInt(nowMs()) * 1_000_000n)
+        more = piece.more
+        if (piece.changed) delete file.reading
+        if (!piece.decoded) return
+        file.progress = reading.progress()
+        const { frames, rejects, used } = piece.decoded
+        if (skipping || (used === 0 && !last)) continue
+        batcher.cursor(`${filePrefix}${file.key}`, file.progress as unknown as Json)
+        batcher.add(frames, rejects, used)
+        batcher.ledger(reading.ledgerLine())
+        if (batcher.full()) yield* take(batcher)
+      }
+      if (skipping) skip(file)
+    }
+
+    /** What was there before the first start counts as read, and as nothing. */
+    const skip = (file: Tracked) => {
+      const { firstTime, lastTime, ...rest } = file.progress
+      file.progress = { ...rest, rowsRead: 0, rowsRejected: 0 }
+      delete file.reading
+      batcher.cursor(`${filePrefix}${file.key}`, file.progress as unknown as Json)
+    }
+
+    try {
+      while (!signal.aborted) {
+        const startedMs = nowMs()
+        const { files, folders, problems } = await tracker.look()
+        watchFolders(watchers, folder, folders, alarm.ring)
+        health = healthOf(problems)
+        yield* readAll(files.filter(isDue), problems)
+        if (signal.aborted) break
+        skipping = false
+        yield* take(batcher)
+        health = healthOf(problems)
+        const tookMs = Math.max(0, nowMs() - startedMs)
+        const restMs = Math.min(options.pollMsMax, Math.max(restMsMin, tookMs))
+        await createAlarm().wait(restMs, signal)
+        await alarm.wait(options.pollMsMax - restMs, signal)
+      }
+    } finally {
+      for (const watcher of watchers.values()) watcher.close()
+    }
+  }
+
+  return { id, kind: 'tail', batches, health: () => health }
+}
+
+const readerOf = (options: TailOptions): FileReader =>
+  createFileReader({
+    context: {
+      source: options.id,
+      site: options.site,
+      device: options.device ?? options.id,
+      stream: options.stream,
+      zone: options.zone,
+      frameRowsMax,
+      recordBytesMax: options.recordBytesMax,
+    },
+    makeDecoder: (context, resume) => createDecoder(options.format, context, resume),
+  })
+
+const progressesOf = (resume: Cursor): Map<string, FileProgress> => {
+  const files = new Map<string, FileProgress>()
+  for (const [key, value] of Object.entries(resume)) {
+    if (key.startsWith(filePrefix)) files.set(key.slice(filePrefix.length), value as unknown as FileProgress)
+  }
+  return files
+}
+
+function* take(batcher: Batcher): Generator<Batch> {
+  const batch = batcher.take()
+  if (batch) yield batch
+}
+
+const healthOf = (problems: string[]): { health: Health; message?: string } => {
+  const [first] = problems
+  if (first === undefined) return { health: 'ok' }
+  return { health: 'failing', message: problems.length === 1 ? first : `${first} (and ${problems.length - 1} more)` }
+}
+
+/** Watches what it can; what it cannot is found by polling. */
+const watchFolders = (
+  watchers: Map<string, FSWatcher>,
+  folder: string,
+  folders: readonly string[],
+  ring: () => void,
+): void => {
+  for (const below of folders) {
+    if (watchers.has(below) || watchers.size >= foldersWatchedMax) continue
+    try {
+      const watcher = watch(join(folder, below), ring)
+      const stop = () => {
+        watcher.close()
+        watchers.delete(below)
+      }
+      watcher.on('error', stop)
+      watchers.set(below, watcher)
+    } catch {
+      // No events here (too many watches, a network drive): the poll sees it.
+    }
+  }
+}
