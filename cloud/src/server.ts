@@ -20,7 +20,7 @@ const connectionsMax = 2000
 const headersMsMax = 15_000
 /** A whole request; 8 MiB over a slow line take a while. */
 const requestMsMax = 120_000
-const closeMsMax = 2000
+const closeMsMax = 1000
 
 /** @throws UserError where the address cannot be had */
 export const openServer = ({ fetch, host, port }: ServerOptions): Promise<HttpServer> =>

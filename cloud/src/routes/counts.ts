@@ -5,6 +5,7 @@ import type { AppDeps } from '../deps.ts'
 import type { Aggregate } from '../historian.ts'
 import { problemResponses, unknownName } from '../problem.ts'
 import type { Site } from '../sites.ts'
+import { csvLine } from './csv.ts'
 import { choice, hours, name, names, weekdays, when, whenNs } from './parameters.ts'
 import { allSites } from './sites.ts'
 import { primed, streamResponse } from './stream-response.ts'
@@ -226,14 +227,6 @@ async function* asJson(rows: AsyncIterable<CountView>): AsyncGenerator<string> {
 
 const csvColumns = Object.keys(rowSchema.shape) as (keyof CountView)[]
 async function* asCsv(rows: AsyncIterable<CountView>): AsyncGenerator<string> {
-  yield `${csvColumns.join(',')}\r\n`
-  for await (const row of rows) yield `${csvColumns.map(key => csvField(row[key])).join(',')}\r\n`
-}
-
-/** Numbers stand as they are. A text that a spreadsheet would take for a formula gets an apostrophe before it. */
-export const csvField = (value: string | number | boolean | null): string => {
-  if (value === null) return ''
-  if (typeof value !== 'string') return String(value)
-  const safe = /^[=+\-@\t\r\n]/.test(value) ? `'${value}` : value
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+  yield csvLine(csvColumns)
+  for await (const row of rows) yield csvLine(csvColumns.map(key => row[key]))
 }

@@ -88,6 +88,7 @@ const notBuilt =
 
 /** Answers a GET or HEAD of the page; `undefined` where no file has this path. */
 export const webResponse = (files: WebFiles | undefined, c: Context): Response | undefined => {
+  if (c.req.method !== 'GET' && c.req.method !== 'HEAD') return undefined
   const file = files?.get(c.req.path)
   if (!file) {
     if (files || c.req.path !== '/') return undefined
