@@ -7,6 +7,9 @@ export interface Cells {
   starts: Int32Array
   ends: Int32Array
   count: number
+  /** Where `trimCell` left its result. */
+  from: number
+  to: number
   readonly decoder: Decoder
 }
 
@@ -16,6 +19,8 @@ export const createCells = (encoding: string): Cells => ({
   starts: new Int32Array(64),
   ends: new Int32Array(64),
   count: 0,
+  from: 0,
+  to: 0,
   decoder: new TextDecoder(encoding, { ignoreBOM: true }),
 })
 
@@ -60,4 +65,15 @@ export const setTexts = (cells: Cells, texts: readonly (string | null | undefine
     addCell(cells, p, p + length)
     p += length
   }
+}
+
+const isBlank = (c: number): boolean => c === 32 || c === 9
+/** Sets `from` and `to` to a cell without the blanks around it. */
+export const trimCell = (cells: Cells, field: number): void => {
+  let from = cells.starts[field] as number
+  let to = cells.ends[field] as number
+  while (from < to && isBlank(cells.bytes[from] as number)) from++
+  while (to > from && isBlank(cells.bytes[to - 1] as number)) to--
+  cells.from = from
+  cells.to = to
 }

@@ -3,13 +3,21 @@
  * UTC, each column's cell becomes its value; or the row is refused with one sentence.
  */
 import { type Json, LIMITS, parseIsoNs, STATUS_NOT_A_NUMBER } from '@penstock/frame'
-import { type Cells, textOf } from './cells.ts'
+import { type Cells, textOf, trimCell } from './cells.ts'
 import type { DecoderContext } from './decoder.ts'
 import { readNumber, saysNotANumber } from './number.ts'
 import { type ColumnsOptions, type FieldRef, listColumns, type TagsOptions, type TimeOptions } from './options.ts'
 import { type ColumnPlan, createSink, type RowPlace, type Series, type Sink } from './series.ts'
 import { spread } from './spread.ts'
-import { createTimeReader, LOCAL_TIME, NO_TIME, type Reading, type TimeReader, UTC_TIME } from './time-layout.ts'
+import {
+  createTimeReader,
+  fixedWidth,
+  LOCAL_TIME,
+  NO_TIME,
+  type Reading,
+  type TimeReader,
+  UTC_TIME,
+} from './time-layout.ts'
 import { createZoneClock, type ZoneClock } from './zone-clock.ts'
 
 export interface RowOptions {
@@ -55,6 +63,8 @@ export interface RowReader {
   readonly numberFields: readonly NumberField[]
   /** Cells that a record must have at least. */
   readonly cellsMin: number
+  /** The cell of the time, where its length in bytes is always the same and none of them is a delimiter. */
+  timeCell(delimiters: readonly number[]): { field: number; width: number } | undefined
   /** Fields whose cells `finish` looks at: all that are used but number columns. */
   readonly otherFields: readonly number[]
   /** Reads the number columns from their cells. Returns why the row is refused, or undefined. */
@@ -131,6 +141,7 @@ export const createRowReader = (
   const entryOf = createTagLookup(tags, options.nullTexts, sink, labelOf, clockFields.equalStepsBack)
   const otherFields = [...new Set([...clockFields.used, ...tags.fields, ...others.map(o => o.field)])]
   const cellsMin = Math.max(0, ...otherFields.map(f => f + 1), ...numberFields.map(n => n.field + 1))
+  const hasSentinels = numberFields.some(n => n.sentinels.length > 0)
   let rowStatus: string | null = null
   const textCaches = others.map(() => createTextCache())
 
@@ -138,7 +149,8 @@ export const createRowReader = (
     rowStatus = null
     for (let k = 0; k < numberFields.length; k++) {
       const n = numberFields[k] as NumberField
-      const [start, end] = trimmed(cells, n.field)
+      trimCell(cells, n.field)
+      const { from: start, to: end } = cells
       const value = readNumber(cells.bytes, start, end, n.decimal)
       if (Number.isFinite(value)) {
         if (n.int && !Number.isSafeInteger(value)) {
@@ -180,7 +192,8 @@ export const createRowReader = (
   const readOthers = (cells: Cells): string | undefined => {
     for (let k = 0; k < others.length; k++) {
       const o = others[k] as OtherField
-      const [start, end] = trimmed(cells, o.field)
+      trimCell(cells, o.field)
+      const { from: start, to: end } = cells
       const text = (textCaches[k] as TextCache).read(cells, start, end)
       const status = o.sentinelTexts.size > 0 ? o.sentinelTexts.get(text) : undefined
       if (status !== undefined) {
@@ -205,7 +218,7 @@ export const createRowReader = (
 
   const finish = (cells: Cells, place: RowPlace, atNs: bigint | undefined): string | undefined => {
     const reason = finishRow(cells, place, atNs)
-    rowStatus = null
+    if (rowStatus !== null) rowStatus = null
     return reason
   }
   const finishRow = (cells: Cells, place: RowPlace, atNs: bigint | undefined): string | undefined => {
@@ -223,56 +236,48 @@ export const createRowReader = (
     if (found === LOCAL_TIME && rejectGap && clock.skips(local)) {
       return `${labelOf(clockFields.used[0] ?? 0)}: the local time ${new Date(local).toISOString().slice(0, 19)} does not exist in ${entry.zone}, the clocks skipped it`
     }
-    const hole = readSentinels()
-    if (hole) return `${labelOf(hole.field)}: is a hole where a number is required`
+    if (hasSentinels) {
+      const hole = readSentinels()
+      if (hole) return `${labelOf(hole.field)}: is a hole where a number is required`
+    }
     const reason = others.length > 0 ? readOthers(cells) : undefined
     if (reason !== undefined) return reason
     let status = rowStatus
-    let ms = local
-    let ns = at[1] as number
     if (found === LOCAL_TIME) {
       if (local >= clock.low && local < clock.high) {
-        ms = local - clock.offset
-        series.overlap.local = Number.NaN
+        at[0] = local - clock.offset
+        if (series.overlap.inside) series.overlap.inside = false
       } else {
-        ms = clock.toUtc(local, series.overlap)
+        at[0] = clock.toUtc(local, series.overlap)
         if (clock.flag !== null) status ??= clock.flag
       }
     }
     if (arrival) {
       const wholeMs = (atNs as bigint) / 1_000_000n
-      ms = Number(wholeMs)
-      ns = Number((atNs as bigint) - wholeMs * 1_000_000n)
+      at[0] = Number(wholeMs)
+      at[1] = Number((atNs as bigint) - wholeMs * 1_000_000n)
     }
-    if (spreads !== 'replace') {
-      spread(series, ms, ns, spreads)
-      ms = series.outMs
-      ns = series.outNs
-    }
-    sink.add(series, ms, ns, numbers, values, status, place)
+    if (spreads !== 'replace') spread(series, at, spreads)
+    sink.add(series, at, numbers, values, status, place)
     return undefined
   }
 
-  return { numbers, numberFields, cellsMin, otherFields, readNumbers: readNumbers, finish, sink }
+  const timeCell: RowReader['timeCell'] = delimiters => {
+    const { time } = options
+    if (!time || !('column' in time)) return undefined
+    const only = typeof time.layout === 'string' ? time.layout : time.layout.length === 1 ? time.layout[0] : undefined
+    const fixed = only === undefined ? undefined : fixedWidth(only)
+    if (!fixed || fixed.literals.some(byte => delimiters.includes(byte))) return undefined
+    return { field: clockFields.used[0] ?? 0, width: fixed.width }
+  }
+
+  return { numbers, numberFields, cellsMin, timeCell, otherFields, readNumbers, finish, sink }
 }
 
 const truths = new Map<string, boolean>([
   ...['true', 't', 'yes', 'y', 'on', '1'].map(text => [text, true] as const),
   ...['false', 'f', 'no', 'n', 'off', '0'].map(text => [text, false] as const),
 ])
-
-/** The range of a cell without blanks around it. */
-const range: [number, number] = [0, 0]
-const trimmed = (cells: Cells, field: number): [number, number] => {
-  let start = cells.starts[field] as number
-  let end = cells.ends[field] as number
-  while (start < end && isBlank(cells.bytes[start] as number)) start++
-  while (end > start && isBlank(cells.bytes[end - 1] as number)) end--
-  range[0] = start
-  range[1] = end
-  return range
-}
-const isBlank = (c: number): boolean => c === 32 || c === 9
 
 interface TextCache {
   read(cells: Cells, start: number, end: number): string
@@ -321,7 +326,8 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
     const start = time.start === undefined ? undefined : parseIsoNs(time.start)
     const rejectGap = time.gap === 'reject'
     const readCell = (cells: Cells, at: Float64Array): Reading => {
-      const [from, to] = trimmed(cells, field)
+      trimCell(cells, field)
+      const { from, to } = cells
       const found = read(cells.bytes, from, to, at)
       if (start !== undefined && found === UTC_TIME) addStart(at, start)
       return found
@@ -332,10 +338,12 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
   if ('hour' in time) {
     const hour = fieldOf(time.hour)
     const readHour = (cells: Cells, at: Float64Array): Reading => {
-      const [from, to] = trimmed(cells, date)
+      trimCell(cells, date)
+      const { from, to } = cells
       const found = read(cells.bytes, from, to, at)
       if (found === NO_TIME) return found
-      const [hourFrom, hourTo] = trimmed(cells, hour)
+      trimCell(cells, hour)
+      const { from: hourFrom, to: hourTo } = cells
       const h = readNumber(cells.bytes, hourFrom, hourTo, 46)
       if (!Number.isInteger(h) || h < 0 || h > 23) return NO_TIME
       at[0] = Math.floor((at[0] as number) / 86_400_000) * 86_400_000 + h * 3_600_000
@@ -353,10 +361,12 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
   const clock = fieldOf(time.time)
   let joined = new Uint8Array(64)
   const readJoined = (cells: Cells, at: Float64Array): Reading => {
-    const [from, to] = trimmed(cells, date)
+    trimCell(cells, date)
+    const { from, to } = cells
     const dateLength = to - from
     const dateStart = from
-    const [clockFrom, clockTo] = trimmed(cells, clock)
+    trimCell(cells, clock)
+    const { from: clockFrom, to: clockTo } = cells
     const length = dateLength + 1 + clockTo - clockFrom
     if (length > 256) return NO_TIME
     if (length > joined.length) joined = new Uint8Array(256)
@@ -390,7 +400,8 @@ const addStart = (at: Float64Array, start: bigint): void => {
 
 const timeProblem = (cells: Cells, time: BoundTime, labelOf: (field: number) => string): string => {
   const seen = time.used.map(field => {
-    const [start, end] = trimmed(cells, field)
+    trimCell(cells, field)
+    const { from: start, to: end } = cells
     return `${labelOf(field)}: ${start === end ? 'is empty' : quoted(cells, start, end)}`
   })
   return `${seen.join(', ')} where a time is required (${time.expected})`
@@ -486,7 +497,8 @@ const createTagLookup = (
   const make = (cells: Cells): TagEntry => {
     let problem: string | undefined
     const texts = fields.map(field => {
-      const [start, end] = trimmed(cells, field)
+      trimCell(cells, field)
+      const { from: start, to: end } = cells
       return textOf(cells, start, end)
     })
     const name = (tag: BoundTags['site'], what: string): string => {
@@ -515,7 +527,7 @@ const createTagLookup = (
     }
   }
   return cells => {
-    if (last && matches(last, cells)) return last
+    if (last && (fields.length === 0 || matches(last, cells))) return last
     const h = hash(cells)
     let bucket = entries.get(h)
     const had = bucket?.find(entry => matches(entry, cells))

@@ -48,11 +48,10 @@ export interface RowPlace {
 
 export interface Sink {
   series(site: string, device: string, stream: string): Series
-  /** Appends a row at ms + ns to a series; the values are copied. */
+  /** Appends a row at at[0] ms and at[1] ns; the values are copied. Times come in an array so that none is boxed. */
   add(
     series: Series,
-    ms: number,
-    ns: number,
+    at: Float64Array,
     numbers: Float64Array,
     others: readonly (string | boolean | null)[],
     status: string | null,
@@ -102,7 +101,9 @@ export const createSink = (
     }
   }
 
-  const add: Sink['add'] = (s, ms, ns, numbers, others, status, place) => {
+  const add: Sink['add'] = (s, at, numbers, others, status, place) => {
+    const ms = at[0] as number
+    const ns = at[1] as number
     if (s.rows > 0 && (s.rows >= context.frameRowsMax || Math.abs(ms - s.startMs) > spanMsMax)) cut(s)
     const row = s.rows
     if (row === 0) {
@@ -165,7 +166,7 @@ export const createSink = (
   const state = (): Json => {
     const kept: Json[] = []
     for (const s of known.values()) {
-      const overlap = Number.isNaN(s.overlap.local) ? null : [s.overlap.local, s.overlap.second]
+      const overlap = s.overlap.inside ? [s.overlap.local, s.overlap.second] : null
       const times = keepTimes && !Number.isNaN(s.outMs) ? [s.rawMs, s.rawNs, s.outMs, s.outNs] : null
       if (overlap || times) kept.push([s.site, s.device, s.stream, overlap, times])
     }
@@ -197,7 +198,7 @@ const emptySeries = (
   lastLine: 0,
   firstByte: 0,
   lastByte: 0,
-  overlap: { local: Number.NaN, second: false },
+  overlap: { inside: false, local: 0, second: false },
   rawMs: Number.NaN,
   rawNs: 0,
   outMs: Number.NaN,
@@ -239,7 +240,7 @@ const restoreSeries = (restored: Json | undefined, series: Sink['series']): void
     const [site, device, stream, overlap, times] = item as Json[]
     if (typeof site !== 'string' || typeof device !== 'string' || typeof stream !== 'string') continue
     const s = series(site, device, stream)
-    if (Array.isArray(overlap)) s.overlap = { local: Number(overlap[0]), second: overlap[1] === true }
+    if (Array.isArray(overlap)) s.overlap = { inside: true, local: Number(overlap[0]), second: overlap[1] === true }
     if (Array.isArray(times)) {
       ;[s.rawMs, s.rawNs, s.outMs, s.outNs] = (times as Json[]).map(Number) as [number, number, number, number]
     }

@@ -5,12 +5,14 @@ const arrivalStepNs = 1000
 const keepStepNs = 1
 
 /**
- * Sets the time at which a series' next row is stored.
+ * Turns the time of a series' next row, at[0] ms and at[1] ns, into the time at which it is stored.
  *
  * - `replace`: its own. - `keep`: its own, or 1 ns behind the last row where it repeats that row's time; a clock that
  * went back is let go back. - `arrival`: its own, or 1 µs behind the last row where it is not later.
  */
-export const spread = (s: Series, ms: number, ns: number, how: 'replace' | 'keep' | 'arrival'): void => {
+export const spread = (s: Series, at: Float64Array, how: 'replace' | 'keep' | 'arrival'): void => {
+  const ms = at[0] as number
+  const ns = at[1] as number
   const wentBack = how === 'keep' && before(ms, ns, s.rawMs, s.rawNs)
   s.rawMs = ms
   s.rawNs = ns
@@ -24,6 +26,8 @@ export const spread = (s: Series, ms: number, ns: number, how: 'replace' | 'keep
     s.outNs -= 1e6
     s.outMs++
   }
+  at[0] = s.outMs
+  at[1] = s.outNs
 }
 const before = (ms: number, ns: number, otherMs: number, otherNs: number): boolean =>
   ms < otherMs || (ms === otherMs && ns < otherNs)

@@ -281,60 +281,53 @@ export const createTimeReader = (layout: string): TimeReader => {
   return createTokens(parseLayout(layout))
 }
 
+const opWidth = (op: Op): number =>
+  'literal' in op ? 1 : 'token' in op ? (widths[op.token] ?? Number.NaN) : op.fraction === 1 ? Number.NaN : op.fraction
+
+/** Length in bytes of every time of a layout, where it has one; and the bytes that stand between its tokens. */
+export const fixedWidth = (layout: string): { width: number; literals: number[] } | undefined => {
+  if (layout === 'iso' || layout === 'excel' || isEpochUnit(layout)) return undefined
+  const ops = parseLayout(layout)
+  const width = ops.reduce((sum, op) => sum + opWidth(op), 0)
+  return Number.isNaN(width) ? undefined : { width, literals: ops.flatMap(op => ('literal' in op ? [op.literal] : [])) }
+}
+
+/** Layouts that end with seconds, or seconds and their fraction, remember the minute; others are read step by step. */
 const createTokens = (ops: readonly Op[]): TimeReader => {
-  const seconds = ops.findIndex(op => 'fraction' in op || ('token' in op && (op.token === 'ss' || op.token === 's')))
-  const stem = seconds < 0 ? ops : ops.slice(0, seconds)
-  const stemWidth = stem.reduce(
-    (sum, op) =>
-      sum +
-      ('literal' in op ? (op.literal === 32 ? Number.NaN : 1) : 'token' in op ? (widths[op.token] ?? Number.NaN) : 0),
-    0,
-  )
-  const blankStem = stem.reduce(
-    (sum, op) => sum + ('literal' in op ? 1 : 'token' in op ? (widths[op.token] ?? Number.NaN) : 0),
-    0,
-  )
-  const tail = ops.slice(stem.length)
-  const tailHasDate = tail.some(op => 'token' in op && op.token !== 'ss' && op.token !== 's')
   const slow = createTokenSteps(ops)
-  // A stem of one width (its blanks single) is compared with the last one; a new minute goes the long way.
-  const width = Number.isNaN(stemWidth) ? blankStem : stemWidth
-  if (Number.isNaN(width) || width === 0 || tailHasDate || seconds < 0) return slow
+  const seconds = ops.findIndex(op => 'token' in op && op.token === 'ss')
+  if (seconds < 0) return slow
+  const stem = ops.slice(0, seconds)
+  const width = stem.reduce((sum, op) => sum + opWidth(op), 0)
+  const [, mark, fraction, more] = ops.slice(seconds)
+  if (Number.isNaN(width) || more || (mark && !('literal' in mark && fraction && 'fraction' in fraction))) return slow
+  const markByte = mark && 'literal' in mark ? mark.literal : -1
+  const digits = fraction && 'fraction' in fraction ? fraction.fraction : 0
+
   const seen = new Uint8Array(width)
   let seenMs = Number.NaN
+  const remember: TimeReader = (bytes, start, end, at) => {
+    const found = slow(bytes, start, end, at)
+    // Only a stem that was read at its fixed width may stand for the next one.
+    if (found === LOCAL_TIME && !hasWideBlank(bytes, start, width, stem)) {
+      for (let i = 0; i < width; i++) seen[i] = bytes[start + i] as number
+      seenMs = Math.floor((at[0] as number) / 60_000) * 60_000
+    }
+    return found
+  }
   return (bytes, start, end, at) => {
-    if (end - start < width) return slow(bytes, start, end, at)
-    for (let i = 0; i < width; i++) {
-      if (bytes[start + i] === seen[i]) continue
-      seenMs = Number.NaN
-      break
-    }
-    if (Number.isNaN(seenMs)) {
-      const found = slow(bytes, start, end, at)
-      // Only a stem that was read at its fixed width may stand for the next one.
-      if (found === LOCAL_TIME && !hasWideBlank(bytes, start, width, stem)) {
-        for (let i = 0; i < width; i++) seen[i] = bytes[start + i] as number
-        seenMs = Math.floor((at[0] as number) / 60_000) * 60_000
-      }
-      return found
-    }
     let p = start + width
-    at[0] = seenMs
+    if (end < p + 2) return slow(bytes, start, end, at)
+    for (let i = 0; i < width; i++) if (bytes[start + i] !== seen[i]) return remember(bytes, start, end, at)
+    const tens = (bytes[p] as number) ^ 48
+    const ones = (bytes[p + 1] as number) ^ 48
+    if (tens > 5 || ones > 9 || Number.isNaN(seenMs)) return remember(bytes, start, end, at)
+    at[0] = seenMs + (tens * 10 + ones) * 1000
     at[1] = 0
-    for (const op of tail) {
-      if ('literal' in op) {
-        if (p >= end || bytes[p] !== op.literal) return slow(bytes, start, end, at)
-        p++
-      } else if ('fraction' in op) {
-        p = fractionAt(bytes, p, end, op.fraction, op.fraction === 1 ? 9 : op.fraction, at)
-        if (p < 0) return slow(bytes, start, end, at)
-      } else {
-        const s = end - p >= 2 ? digitsAt(bytes, p, 2) : -1
-        if (s < 0 || s > 59 || op.token === 's') return slow(bytes, start, end, at)
-        at[0] = (at[0] as number) + s * 1000
-        p += 2
-      }
-    }
+    p += 2
+    if (markByte < 0) return p === end ? LOCAL_TIME : NO_TIME
+    if (p >= end || bytes[p] !== markByte) return NO_TIME
+    p = fractionAt(bytes, p + 1, end, digits, digits === 1 ? 9 : digits, at)
     return p === end ? LOCAL_TIME : NO_TIME
   }
 }

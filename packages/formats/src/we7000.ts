@@ -59,6 +59,7 @@ export const createWe7000 = (options: We7000Options, context: DecoderContext, re
   let sink: Sink | undefined
   let series: Series | undefined
   let numbers = new Float64Array(0)
+  const at = new Float64Array(2)
 
   const state = (resume?.checkpoint.state as { format?: { [key: string]: Json } } | undefined)?.format ?? {}
   let unreadable = typeof state.unreadable === 'string' ? state.unreadable : undefined
@@ -148,8 +149,10 @@ export const createWe7000 = (options: We7000Options, context: DecoderContext, re
     const status = statusOf(numbers[0] as number, count, numbers[1] ?? Number.NaN, m.heightMin, m.heightMax)
     const perMs = 1e6 / m.resolutionNs
     const wholeMs = Math.floor(count / perMs)
-    spread(target, m.startMs + wholeMs, (count - wholeMs * perMs) * m.resolutionNs, options.sameTime)
-    rowsSink.add(target, target.outMs, target.outNs, numbers, [], status, place)
+    at[0] = m.startMs + wholeMs
+    at[1] = (count - wholeMs * perMs) * m.resolutionNs
+    spread(target, at, options.sameTime)
+    rowsSink.add(target, at, numbers, [], status, place)
     return true
   }
 
@@ -226,7 +229,7 @@ const metaOf = (keys: Readonly<Record<string, string>>, zone: string): Meta | st
   }
   return {
     titles,
-    startMs: createZoneClock(zone, false).toUtc(at[0] as number, { local: Number.NaN, second: false }),
+    startMs: createZoneClock(zone, false).toUtc(at[0] as number, { inside: false, local: 0, second: false }),
     resolutionNs,
     heightMin: bound('//LLD', Number.NEGATIVE_INFINITY),
     heightMax: bound('//ULD', Number.POSITIVE_INFINITY),

@@ -12,8 +12,9 @@ import { MS_PER_DAY, zoneOf } from '@penstock/frame'
 export const STATUS_DST_AMBIGUOUS = 'dst-ambiguous'
 export const STATUS_DST_GAP = 'dst-gap'
 
-/** Where a series stands in an overlap; `local` is NaN outside of one. Survives in the checkpoint. */
+/** Where a series stands in an overlap, if it does. Survives in the checkpoint. */
 export interface OverlapState {
+  inside: boolean
   /** Local ms of the last row that was read twofold. */
   local: number
   second: boolean
@@ -40,24 +41,24 @@ export const createZoneClock = (name: string, equalStepsBack: boolean): ZoneCloc
     clock.flag = null
     if (local < clock.low || local >= clock.high) lookUp(local)
     if (local >= clock.low && local < clock.high) {
-      state.local = Number.NaN
+      state.inside = false
       return local - clock.offset
     }
     const [first, second] = zone.fromLocalMs(local)
     if (first === undefined) {
-      state.local = Number.NaN
+      state.inside = false
       clock.flag = STATUS_DST_GAP
       return local - zone.offsetMs(local - MS_PER_DAY)
     }
     if (second === undefined) {
-      state.local = Number.NaN
+      state.inside = false
       return first
     }
     clock.flag = STATUS_DST_AMBIGUOUS
     // Rows more than a day apart are in two different overlaps.
-    const inside = Math.abs(local - state.local) < MS_PER_DAY
-    if (!inside) state.second = false
+    if (!state.inside || Math.abs(local - state.local) >= MS_PER_DAY) state.second = false
     else if (local < state.local || (equalStepsBack && local === state.local)) state.second = true
+    state.inside = true
     state.local = local
     return state.second ? second : first
   }
