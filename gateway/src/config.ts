@@ -1,0 +1,195 @@
+/**
+ * The gateway's configuration: one YAML file, checked strictly. Paths count from its folder; secrets are named in it,
+ * never written in it.
+ */
+import {
+  byteSize,
+  configJsonSchema,
+  duration,
+  path,
+  readConfig,
+  readSecret,
+  resolvePath,
+  secret,
+  zone,
+} from '@penstock/config'
+import { LIMITS, nameSchema } from '@penstock/frame'
+import * as z from 'zod'
+import type { Source } from './source.ts'
+import { type DropOptions, dropOptions, openDrop } from './sources/drop.ts'
+import { openSerial, type SerialDeps, type SerialOptions, serialOptions } from './sources/serial.ts'
+import { openSimulate, type SimulateOptions, simulateOptions } from './sources/simulate.ts'
+import { openTail, type TailOptions, tailOptions } from './sources/tail.ts'
+
+const MIB = 1024 * 1024
+
+const address = (schemes: string, example: string) => {
+  const pattern = new RegExp(`^(${schemes})://[^\\s/@]+(/[^\\s@]*)?$`)
+  return z
+    .string()
+    .max(2048)
+    .regex(pattern, `expected an address such as ${example}, without user and password`)
+    .describe(`Address of the cloud, e.g. ${example}`)
+}
+
+const sending = {
+  windowBytesMax: byteSize
+    .pipe(z.int().min(1))
+    .default(4 * MIB)
+    .describe('Sent and not yet confirmed as stored'),
+  receiptMsMax: duration
+    .pipe(z.int().min(100))
+    .default(20_000)
+    .describe('Without a receipt for so long the link counts as dead'),
+  reconnectMsMax: duration.pipe(z.int().min(100)).default(30_000).describe('Longest wait before connecting again'),
+}
+
+const uplinkSchema = z.discriminatedUnion('kind', [
+  z
+    .strictObject({
+      kind: z.literal('mqtt'),
+      url: address('mqtts?|wss?', 'mqtts://cloud.example:8883'),
+      username: z.string().min(1).max(256).optional(),
+      password: secret.optional(),
+      caFile: path.optional().describe("PEM file of the authority that signed the broker's certificate"),
+      ...sending,
+    })
+    .describe('To the cloud over MQTT'),
+  z
+    .strictObject({
+      kind: z.literal('http'),
+      url: address('https?', 'https://cloud.example'),
+      token: secret.optional().describe('Shown as bearer token'),
+      ...sending,
+    })
+    .describe('To the cloud over HTTP, where MQTT is blocked'),
+])
+
+const spoolSchema = z.strictObject({
+  bytesMax: byteSize
+    .pipe(z.int().min(MIB))
+    .default(10 * 1024 * MIB)
+    .describe('Disk that readings may take until the cloud has them'),
+  segmentBytesMax: byteSize
+    .pipe(z.int().min(64 * 1024))
+    .optional()
+    .describe('One file of the spool'),
+  whenFull: z
+    .enum(['block', 'drop-oldest'])
+    .default('block')
+    .describe(
+      'block: sources wait, files stay where they are; drop-oldest: the oldest readings are given up, and told',
+    ),
+  syncDelayMsMax: duration
+    .pipe(z.int().max(60_000))
+    .default(2)
+    .describe('How long a batch may wait so that others share its sync; more on an SD card'),
+})
+
+const sourceSchema = z.discriminatedUnion('kind', [tailOptions, dropOptions, serialOptions, simulateOptions])
+
+export const gatewayConfigSchema = z
+  .strictObject({
+    gateway: nameSchema
+      .refine(name => name !== 'readings', 'is a name that the topics need for themselves')
+      .describe('Unique name of this gateway; keep it'),
+    site: nameSchema.optional().describe('Site of the sources that name none; default: the name of the gateway'),
+    zone: zone.default('UTC').describe('IANA zone of the sources that name none'),
+    data: path.default('data').describe('Folder of the spool'),
+    spool: spoolSchema.prefault({}),
+    uplink: uplinkSchema,
+    sources: z
+      .array(sourceSchema)
+      .min(1)
+      .max(LIMITS.sourcesPerStatusMax)
+      .superRefine((sources, context) => {
+        const seen = new Set<string>()
+        sources.forEach(({ id }, i) => {
+          if (seen.has(id)) context.addIssue({ code: 'custom', message: `a second source "${id}"`, path: [i, 'id'] })
+          seen.add(id)
+        })
+      }),
+  })
+  .describe('Configuration of penstock-gateway')
+
+type Checked = z.output<typeof gatewayConfigSchema>
+type Sending = Pick<Checked['uplink'], 'windowBytesMax' | 'receiptMsMax' | 'reconnectMsMax'>
+
+export type SourceOptions = TailOptions | DropOptions | SerialOptions | SimulateOptions
+
+export interface GatewayConfig {
+  gateway: string
+  /** Absolute. */
+  dataDir: string
+  spool: { bytesMax: number; segmentBytesMax?: number; whenFull: 'block' | 'drop-oldest'; syncDelayMsMax: number }
+  uplink: Sending &
+    (
+      | { kind: 'mqtt'; url: string; username?: string; password?: string; caFile?: string }
+      | { kind: 'http'; url: string; token?: string }
+    )
+  /** With absolute paths, and the gateway's site and zone where they name none. */
+  sources: SourceOptions[]
+}
+
+/** Reads and checks a configuration file and fetches its secrets. Throws a UserError that tells every problem with its line. */
+export const loadGatewayConfig = async (
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<GatewayConfig> => {
+  const checked = await readConfig(file, gatewayConfigSchema)
+  const { gateway, spool } = checked
+  const { segmentBytesMax, ...spoolRest } = spool
+  return {
+    gateway,
+    dataDir: resolvePath(file, checked.data),
+    spool: { ...spoolRest, ...(segmentBytesMax !== undefined && { segmentBytesMax }) },
+    uplink: await uplinkOf(checked, file, env),
+    sources: checked.sources.map(source => placed(source, checked, file)),
+  }
+}
+
+const uplinkOf = async (
+  { uplink }: Checked,
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<GatewayConfig['uplink']> => {
+  if (uplink.kind === 'http') {
+    const { token, ...rest } = uplink
+    return { ...rest, ...(token && { token: await readSecret(token, file, env) }) }
+  }
+  const { username, password, caFile, ...rest } = uplink
+  return {
+    ...rest,
+    ...(username !== undefined && { username }),
+    ...(password && { password: await readSecret(password, file, env) }),
+    ...(caFile !== undefined && { caFile: resolvePath(file, caFile) }),
+  }
+}
+
+/** The source with what the gateway says for all of them, and with absolute paths. */
+const placed = (source: Checked['sources'][number], gateway: Checked, file: string): SourceOptions => {
+  if (source.kind === 'simulate') return source
+  const where = { site: source.site ?? gateway.site ?? gateway.gateway, zone: source.zone ?? gateway.zone }
+  if (source.kind === 'serial') return { ...source, ...where }
+  return { ...source, ...where, folder: resolvePath(file, source.folder) }
+}
+
+/** Makes the sources; none reads before its batches are asked for. */
+export const openSources = (config: Pick<GatewayConfig, 'sources'>, deps: SerialDeps): Source[] =>
+  config.sources.map(source => openSource(source, deps))
+
+const openSource = (source: SourceOptions, deps: SerialDeps): Source => {
+  switch (source.kind) {
+    case 'tail':
+      return openTail(source, deps)
+    case 'drop':
+      return openDrop(source, deps)
+    case 'serial':
+      return openSerial(source, deps)
+    case 'simulate':
+      return openSimulate(source, deps)
+  }
+}
+
+/** JSON Schema of the file, for editors. */
+export const gatewayJsonSchema = (): Record<string, unknown> => configJsonSchema(gatewayConfigSchema)
