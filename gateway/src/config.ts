@@ -91,7 +91,7 @@ const sourceSchema = z.discriminatedUnion('kind', [tailOptions, dropOptions, ser
 export const gatewayConfigSchema = z
   .strictObject({
     gateway: nameSchema
-      .refine(name => name !== 'readings', 'is a name that the topics need for themselves')
+      .refine(name => name !== 'readings', '"readings" is a name that the topics need for themselves; choose another')
       .describe('Unique name of this gateway; keep it'),
     site: nameSchema.optional().describe('Site of the sources that name none; default: the name of the gateway'),
     zone: zone.default('UTC').describe('IANA zone of the sources that name none'),
@@ -102,13 +102,19 @@ export const gatewayConfigSchema = z
       .array(sourceSchema)
       .min(1)
       .max(LIMITS.sourcesPerStatusMax)
-      .superRefine((sources, context) => {
-        const seen = new Set<string>()
-        sources.forEach(({ id }, i) => {
-          if (seen.has(id)) context.addIssue({ code: 'custom', message: `a second source "${id}"`, path: [i, 'id'] })
-          seen.add(id)
-        })
-      }),
+      .superRefine(
+        (sources, context) => {
+          const seen = new Set<string>()
+          sources.forEach((source, i) => {
+            const id: unknown = source?.id
+            if (typeof id !== 'string') return
+            if (seen.has(id)) context.addIssue({ code: 'custom', message: `a second source "${id}"`, path: [i, 'id'] })
+            seen.add(id)
+          })
+        },
+        // Also where a source has other problems: all are told at once.
+        { when: ({ value }) => Array.isArray(value) },
+      ),
   })
   .describe('Configuration of penstock-gateway')
 
