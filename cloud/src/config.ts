@@ -41,7 +41,7 @@ const brokerSchema = z.discriminatedUnion('kind', [
       .string()
       .max(2048)
       .regex(
-        /^(mqtts?|wss?|tcp|ssl):\/\/[^\s/@]+/,
+        /^(mqtts?|wss?|tcp|ssl):\/\/[^\s/@]+(\/[^\s@]*)?$/,
         'expected an address such as mqtt://broker:1883, without user and password',
       ),
     username: z.string().min(1).max(256).optional(),

@@ -7,6 +7,7 @@ import type { Aggregate, Historian } from '../src/historian.ts'
 import { createMemoryHistorian } from '../src/historians/memory.ts'
 import { createLive, type Live } from '../src/projectors/live.ts'
 import type { Records } from '../src/projectors/records.ts'
+import type { ServerOptions } from '../src/server.ts'
 import { createSites, sitesSchema } from '../src/sites.ts'
 
 export const nowMs = Date.parse('2024-08-01T12:00:00Z')
@@ -37,6 +38,8 @@ export interface World {
   errors: unknown[]
   /** The status that the journal says for each epoch. */
   answer(receipt: (epoch: string, seq: number) => Receipt): void
+  /** For a real server. */
+  fetch: ServerOptions['fetch']
   request(path: string, init?: RequestInit & { from?: string }): Promise<Response>
   get(path: string, headers?: Record<string, string>): Promise<{ status: number; headers: Headers; body: unknown }>
 }
@@ -76,7 +79,7 @@ export const createWorld = (options: { access?: Partial<Access>; deps?: Partial<
   const request: World['request'] = async (path, { from = '127.0.0.1', ...init } = {}) =>
     app.request(path, init, { incoming: { socket: { remoteAddress: from } } })
   return {
-    ...{ deps, historian, live, metrics, taken, statuses, errors, request },
+    ...{ deps, historian, live, metrics, taken, statuses, errors, request, fetch: app.fetch },
     answer(next) {
       answer = next
     },

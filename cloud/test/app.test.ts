@@ -72,6 +72,8 @@ describe('problems', () => {
     ['/v1/rejects?limit=0', 400, 'invalid-parameter', 'limit: expected a whole number from 1 to 1000, got "0".'],
     ['/v1/rejects?page=x', 400, 'invalid-parameter', /^page: /],
     ['/v1/counts?weekday=8', 400, 'invalid-parameter', /^weekday: expected 0 \(Monday\) to 6/],
+    ['/v1/counts?hours=9-12', 400, 'invalid-parameter', 'hours: is known only at resolution=hour.'],
+    ['/v1/counts?level=store&sensor=1', 400, 'invalid-parameter', 'sensor: is known only at level=sensor.'],
     ['/v1/counts?hours=20-9', 400, 'invalid-parameter', /^hours: /],
   ])('%s', async (path, status, kind, detail) => {
     const problem = problemOf(await createWorld().get(path))
