@@ -1,13 +1,13 @@
 /** Cuts a stream of bytes into records at a delimiter. What exceeds the limit is passed over up to the next delimiter, and told. */
-export interface Framed {
-  /** Whole records, without their delimiters. */
-  records: Uint8Array[]
-  /** The first bytes of records that are too long. */
-  tooLong: Uint8Array[]
+export interface FramedRecord {
+  /** Without the delimiter; the first bytes alone where the record is too long. */
+  bytes: Uint8Array
+  tooLong: boolean
 }
 
 export interface RecordFramer {
-  push(bytes: Uint8Array): Framed
+  /** The records that these bytes complete, in their order. */
+  push(bytes: Uint8Array): FramedRecord[]
   /** The bytes of a record that has no end yet, given up: the framer begins anew. */
   rest(): Uint8Array
   /** Whether a record has begun. */
@@ -21,13 +21,13 @@ export const createRecordFramer = (delimiter: Uint8Array, recordBytesMax: number
   let passing: Uint8Array | undefined
   return {
     push(bytes) {
-      const framed: Framed = { records: [], tooLong: [] }
+      const records: FramedRecord[] = []
       const all = open.length === 0 ? Buffer.from(bytes) : Buffer.concat([open, bytes])
       let at = 0
       for (let end = all.indexOf(delimiter); end >= 0; end = all.indexOf(delimiter, at)) {
-        if (passing) framed.tooLong.push(passing)
-        else if (end - at > recordBytesMax) framed.tooLong.push(all.subarray(at, at + keptBytesMax))
-        else framed.records.push(all.subarray(at, end))
+        const tooLong = passing !== undefined || end - at > recordBytesMax
+        const bytes = passing ?? all.subarray(at, tooLong ? Math.min(end, at + keptBytesMax) : end)
+        records.push({ bytes, tooLong })
         passing = undefined
         at = end + delimiter.length
       }
@@ -38,7 +38,7 @@ export const createRecordFramer = (delimiter: Uint8Array, recordBytesMax: number
         open = open.subarray(Math.max(0, open.length - delimiter.length + 1))
       }
       open = Buffer.from(open)
-      return framed
+      return records
     },
     rest() {
       const rest = passing ?? open

@@ -94,12 +94,13 @@ interface Move extends Identity {
 }
 type Fate = 'done' | 'failed'
 
-const moveRetryMs = 5000
+const moveRetryMsMax = 5000
 const hashPieceBytes = 1024 * 1024
 
 export const openDrop = (options: DropOptions, deps: SourceDeps): Source => {
   const { id, folder, stableMs, pollMsMax } = options
   const nowMs = () => deps.now().getTime()
+  const moveRetryMs = Math.min(moveRetryMsMax, 10 * pollMsMax)
   const fates: Record<Fate, string> = {
     done: resolve(folder, options.doneFolder),
     failed: resolve(folder, options.failedFolder),

@@ -197,27 +197,34 @@ async function* listen(
       at: deps.now().toISOString(),
     })
   }
+  const decode = (lines: Uint8Array[]) => {
+    if (lines.length === 0) return
+    const bytes = Buffer.concat([undecoded, ...lines])
+    const decoded = decoder.push(bytes, false, stamp())
+    // A record of the format may span lines: what is not used yet comes again with the next ones.
+    undecoded = Uint8Array.from(bytes.subarray(decoded.used))
+    frames.push(...decoded.frames)
+    rejects.push(...decoded.rejects)
+    rows += decoded.rowsRead
+  }
   const take = (bytes: Uint8Array) => {
     heard()
     if (isFirst && options.firstLine === 'auto') mayBeCut ||= nowMs() - openedMs < quietMs && options.open.length === 0
     isFirst = false
-    const { records, tooLong } = framer.push(bytes)
-    if (rows === 0 && frames.length + rejects.length === 0) sinceMs = nowMs()
-    if (mayBeCut && (records.length > 0 || tooLong.length > 0)) {
+    if (frames.length + rejects.length === 0) sinceMs = nowMs()
+    let whole: Uint8Array[] = []
+    for (const record of framer.push(bytes)) {
+      if (!mayBeCut && !record.tooLong) {
+        whole.push(record.bytes, newline)
+        continue
+      }
+      decode(whole)
+      whole = []
+      if (mayBeCut) reject(record.bytes, 'the port was opened while this line came: its beginning may be missing')
+      else reject(record.bytes, `the line is longer than ${options.recordBytesMax} bytes`)
       mayBeCut = false
-      const cut = records.shift()
-      if (cut) reject(cut, 'the port was opened while this line came: its beginning may be missing')
     }
-    for (const record of tooLong) reject(record, `the line is longer than ${options.recordBytesMax} bytes`)
-    if (records.length === 0) return
-    const parts = records.flatMap(record => [record, newline])
-    const lines = Buffer.concat([undecoded, ...parts])
-    const decoded = decoder.push(lines, false, stamp())
-    // A record of the format may span lines: what is not used yet comes again with the next ones.
-    undecoded = Uint8Array.from(lines.subarray(decoded.used))
-    frames.push(...decoded.frames)
-    rejects.push(...decoded.rejects)
-    rows += decoded.rowsRead
+    decode(whole)
   }
   const flush = (): Batch | undefined => {
     if (frames.length + rejects.length === 0) return undefined
