@@ -2,7 +2,7 @@
  * Kills, and the check behind them: a file of numbered rows is read and a serial line talks, while gateway, broker and cloud
  * are killed in turn. Afterwards every row must be in the historian once: 0 lost, 0 twice, looked at row by row.
  */
-import { existsSync } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { appendFile, mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -155,12 +155,16 @@ const writeRows = async (file: string, rows: number, signal: AbortSignal): Promi
 const talk = async (house: House, socat: string, signal: AbortSignal): Promise<number> => {
   const far = join(house.dir, 'instrument')
   const pair = run(socat, [`pty,raw,echo=0,link=${join(house.dir, 'tty')}`, `pty,raw,echo=0,link=${far}`])
-  await until('the pty pair stands', () => existsSync(far))
+  const near = join(house.dir, 'tty')
+  await until('the pty pair stands', () => existsSync(far) && existsSync(near))
+  // Held open, so that the pair outlives a gateway that is killed.
+  const hold = await open(near, constants.O_RDWR | constants.O_NOCTTY)
   let n = 0
   while (!signal.aborted) {
     await appendFile(far, `n=${++n}\r\n`).catch(() => {})
     await sleep(20, undefined, { signal }).catch(() => {})
   }
+  await hold.close()
   await pair.kill('SIGKILL')
   return n
 }

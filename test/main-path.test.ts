@@ -270,6 +270,7 @@ describe('a serial line', { skip: !socat }, () => {
       columns: { pressure: float, n: int }
 `),
     )
+    await ready()
     const numbers = async () => {
       const answer = await house.get('/v1/readings?site=lab&device=gauge&stream=pressure&limit=10000')
       if (!answer.ok) return []
