@@ -48,7 +48,7 @@ export interface Bucket {
   startNs: bigint
   /** Rows that hold a number in this column. */
   n: number
-  /** null where n is 0. Exact for whole numbers while |sum| < 2^53; for others the sum in order of time. */
+  /** null where n is 0. The exact sum, rounded once to the nearest double: the same digits in any order. ±Infinity beyond the largest. */
   sum: number | null
   min: number | null
   max: number | null

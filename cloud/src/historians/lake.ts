@@ -41,7 +41,7 @@ export const openLake = async (options: LakeOptions): Promise<Historian> => {
     const aggregates = await createAggregates(database)
     const writing = createWriting(database, catalog)
     const reading = createReading(database, catalog)
-    const buckets = createBuckets(database, catalog, reading)
+    const buckets = createBuckets(database, catalog)
     const cursor = async (name: 'rows' | 'aggregates'): Promise<number> =>
       Number((await database.rows('select seq from cursors where name = $1', [name]))[0]?.[0] ?? 0)
     const streams = [...catalog.all()].length

@@ -1,5 +1,6 @@
 /** The historian as a plain map of rows: the oracle of tests, obviously right and slow. Nothing survives the process. */
 import { type Column, type Frame, rowNs, STATUS_CLOSED, STATUS_COLUMN } from '@penstock/frame'
+import { roundSum } from '../exact-sum.ts'
 import {
   type Aggregate,
   type Bucket,
@@ -260,6 +261,15 @@ const bucketsOf = (series: Series | undefined, query: BucketQuery, sorted: Sorte
   return buckets
 }
 
+/** A double in units of 2^-1074, of which every double is a whole number. */
+const scaledOf = (v: number) => {
+  const bits = new BigUint64Array(Float64Array.of(v).buffer)[0] ?? 0n
+  const exponent = (bits >> 52n) & 0x7ffn
+  const fraction = bits & 0xfffffffffffffn
+  const units = exponent === 0n ? fraction : (fraction | (1n << 52n)) << (exponent - 1n)
+  return { units: v < 0 ? -units : units, exponent: -1074 }
+}
+
 const bucketOf = (
   fact: ColumnFact,
   series: Series | undefined,
@@ -279,8 +289,7 @@ const bucketOf = (
     else if (said !== null && said !== undefined && said !== 'ok') failed++
   }
   const n = values.length
-  const sum =
-    fact.type === 'int' ? Number(values.reduce((a, v) => a + BigInt(v), 0n)) : values.reduce((a, v) => a + v, 0)
+  const sum = roundSum(values.map(scaledOf))
   return {
     column: fact.label,
     startNs,

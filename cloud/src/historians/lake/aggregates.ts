@@ -9,7 +9,7 @@ import {
   UINTEGER,
   VARCHAR,
 } from '@duckdb/node-api'
-import type { Aggregate, AggregateQuery, Resolution } from '../../historian.ts'
+import type { Aggregate, AggregateQuery, Level, Resolution } from '../../historian.ts'
 import type { Database } from './database.ts'
 
 const columnsSql = `line uinteger, start bigint, stop bigint, date varchar, hour integer, weekday integer, n bigint, sum double,
@@ -28,28 +28,46 @@ const tableOf: Record<Resolution, string> = { hour: 'hours', day: 'days' }
 const pageRowsMax = 20_000
 const chunkRowsMax = 2048
 
-const lineKey = (a: Aggregate): string => JSON.stringify([a.level, a.resolution, a.site, a.device, a.stream, a.column])
+/** What an id in `line` stands for. */
+type Line = Pick<Aggregate, 'level' | 'resolution' | 'site' | 'device' | 'stream' | 'column'> & { id: number }
+const lineKey = (a: Omit<Line, 'id'>): string =>
+  JSON.stringify([a.level, a.resolution, a.site, a.device, a.stream, a.column])
 
 export const createAggregates = async (database: Database) => {
-  const lines = new Map<string, number>()
+  const lines = new Map<string, Line>()
+  const linesById = new Map<number, Line>()
   let lastLine = 0
+  const know = (line: Line): void => {
+    lines.set(lineKey(line), line)
+    linesById.set(line.id, line)
+    lastLine = Math.max(lastLine, line.id)
+  }
   const load = async () => {
     lines.clear()
-    for (const [id, level, resolution, site, device, stream, column] of await database.rows('select * from lines')) {
-      lines.set(JSON.stringify([level, resolution, site, device, stream, column]), Number(id))
-      lastLine = Math.max(lastLine, Number(id))
+    linesById.clear()
+    for (const [id, level, resolution, ...names] of await database.rows('select * from lines')) {
+      const [site = '', device = '', stream = '', column = ''] = names.map(String)
+      know({
+        id: Number(id),
+        level: level as Level,
+        resolution: resolution as Resolution,
+        site,
+        device,
+        stream,
+        column,
+      })
     }
   }
   await load()
 
   const lineOf = async (writer: DuckDBConnection, row: Aggregate): Promise<number> => {
-    const key = lineKey(row)
-    const known = lines.get(key)
-    if (known !== undefined) return known
-    const id = ++lastLine
-    const values = [id, row.level, row.resolution, row.site, row.device, row.stream, row.column]
+    const known = lines.get(lineKey(row))
+    if (known) return known.id
+    const { level, resolution, site, device, stream, column } = row
+    const id = lastLine + 1
+    const values = [id, level, resolution, site, device, stream, column]
     await writer.run('insert into lines values ($1, $2, $3, $4, $5, $6, $7)', values)
-    lines.set(key, id)
+    know({ id, level, resolution, site, device, stream, column })
     return id
   }
 
@@ -101,28 +119,31 @@ export const createAggregates = async (database: Database) => {
     }
   }
 
+  const isAsked = (query: AggregateQuery, line: Line): boolean =>
+    line.level === query.level &&
+    line.resolution === query.resolution &&
+    line.stream === query.stream &&
+    (query.column === undefined || line.column === query.column) &&
+    (query.site === undefined || line.site === query.site) &&
+    (query.device === undefined || line.device === query.device)
+
   const read = async function* (query: AggregateQuery): AsyncGenerator<Aggregate> {
-    const values = [query.level, query.resolution, query.stream]
-    let where = 'level = $1 and resolution = $2 and stream = $3'
-    for (const [name, value] of [
-      ['site', query.site],
-      ['col', query.column],
-      ['device', query.device],
-    ] as const) {
-      if (value !== undefined) where += ` and ${name} = $${values.push(value)}`
-    }
+    const asked = [...lines.values()].filter(line => isAsked(query, line)).sort(inOrder)
+    if (asked.length === 0) return
+    const rank = new Map(asked.map((line, i) => [line.id, i]))
     const until = query.toNs === undefined ? '' : `and start < ${literal(query.toNs)}`
     let from = query.fromNs === undefined ? '' : `and start >= ${literal(query.fromNs)}`
     for (let page = pageRowsMax; ; ) {
       const rows = await database.rows(
-        `select x.*, site, device, col from ${tableOf[query.resolution]} x join (select id, site, device, col from lines where ${where}) on id = line
-         where true ${from} ${until} order by start, site, device, col limit ${page}`,
-        values,
+        `select * from ${tableOf[query.resolution]} where line in (${asked.map(line => line.id).join(', ')}) ${from} ${until}
+         order by start limit ${page}`,
       )
       // The last start of a full page may go on in the next: it is read again from its beginning.
       const lastStart = rows.length === page ? (rows.at(-1)?.[1] as bigint) : undefined
       const whole = lastStart === undefined ? rows : rows.filter(row => row[1] !== lastStart)
-      for (const row of whole) yield toAggregate(row, query)
+      const rankOf = (row: DuckDBValue[]) => rank.get(row[0] as number) ?? 0
+      whole.sort((a, b) => compare(a[1] as bigint, b[1] as bigint) || rankOf(a) - rankOf(b))
+      for (const row of whole) yield toAggregate(row, linesById.get(row[0] as number) as Line)
       if (lastStart === undefined) return
       if (whole.length === 0) page *= 2
       from = `and start >= ${literal(lastStart)}`
@@ -137,12 +158,18 @@ export const createAggregates = async (database: Database) => {
       await writer.run("insert into meta values ('aggregates', $1)", [stamp])
     })
     lines.clear()
+    linesById.clear()
   }
   const stamp = async (): Promise<string> =>
     String((await database.rows("select value from meta where key = 'aggregates'"))[0]?.[0] ?? '')
 
   return { write, read, clear, stamp }
 }
+
+const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
+const inOrder = (a: Line, b: Line): number =>
+  byBytes(a.site, b.site) || byBytes(a.device, b.device) || byBytes(a.column, b.column)
+const compare = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0)
 
 const int64Max = 2n ** 63n - 1n
 const literal = (ns: bigint): string =>
@@ -153,16 +180,16 @@ const valuesOf = (line: number, a: Aggregate): DuckDBValue[] => [
   BigInt(a.closed), BigInt(a.rows), a.expected, a.had, BigInt(a.revision), BigInt(a.computedAtMs),
 ] // biome-ignore format: in the order of the table
 
-const toAggregate = (row: DuckDBValue[], { level, resolution, stream }: AggregateQuery): Aggregate => {
+const toAggregate = (row: DuckDBValue[], { level, resolution, site, device, stream, column }: Line): Aggregate => {
   const number = (i: number): number => Number(row[i])
   const maybe = (i: number): number | null => (row[i] === null ? null : Number(row[i]))
   return {
     level,
     resolution,
-    site: String(row[20]),
-    device: String(row[21]),
+    site,
+    device,
     stream,
-    column: String(row[22]),
+    column,
     startNs: row[1] as bigint,
     endNs: row[2] as bigint,
     date: String(row[3]),

@@ -1,12 +1,12 @@
 /**
- * Aggregates of spans of time, computed where the rows lie. Sums of whole numbers are exact in any order; the sum of other
- * floats depends on the order of addition, so those are read in order of time and added one by one: the same digits always.
+ * Aggregates of spans of time, computed where the rows lie. Sums are exact, so that they do not depend on an order: whole
+ * numbers are added as integers, other floats as integers in units of a power of two, one sum for each range of exponents.
  */
 import { STATUS_CLOSED, STATUS_COLUMN } from '@penstock/frame'
+import { roundSum, type Scaled } from '../../exact-sum.ts'
 import { type Bucket, type BucketQuery, HISTORIAN_NS_MAX, HISTORIAN_NS_MIN, type TimeRange } from '../../historian.ts'
 import { type Catalog, columnName, type Series, type SeriesColumn, tableName } from './catalog.ts'
 import type { Database } from './database.ts'
-import type { createReading } from './reading.ts'
 import { whereSql } from './reading.ts'
 
 const hourNs = 3_600_000_000_000n
@@ -48,27 +48,32 @@ const clustersOf = (spans: readonly TimeRange[]): Cluster[] => {
   return clusters
 }
 
-type Reading = ReturnType<typeof createReading>
-
-export const createBuckets = (database: Database, catalog: Catalog, reading: Reading) => {
-  const orderedSum = async (series: Series, column: SeriesColumn, span: TimeRange): Promise<number> => {
-    let sum = 0
-    for await (const frame of reading.frames(series, [column], span)) {
-      const values = frame.columns[0]?.values as Float64Array
-      for (let i = 0; i < values.length; i++) {
-        const v = values[i] as number
-        if (!Number.isNaN(v)) sum += v
-      }
+export const createBuckets = (database: Database, catalog: Catalog) => {
+  /** Sums of the columns by span: key `<column index> <bin>`. */
+  const exactSums = async (series: Series, columns: readonly SeriesColumn[], cluster: Cluster, range: TimeRange) => {
+    const parts = new Map<string, Scaled[]>()
+    if (columns.length === 0) return parts
+    for (const [column, bin, exponent, units] of await database.rows(exactSumSql(series, columns, cluster, range))) {
+      const key = `${column} ${bin}`
+      const scaled = { units: units as bigint, exponent: Number(exponent) }
+      const had = parts.get(key)
+      if (had) had.push(scaled)
+      else parts.set(key, [scaled])
     }
-    return sum
+    return parts
   }
 
-  const ofColumns = async (series: Series, columns: SeriesColumn[], { baseNs, widthNs, spans }: Cluster) => {
+  const ofColumns = async (series: Series, columns: SeriesColumn[], cluster: Cluster) => {
+    const { baseNs, widthNs, spans } = cluster
     const range = { fromNs: baseNs, toNs: (spans.at(-1) as TimeRange).toNs }
     const status = series.columns.find(c => c.physical.name === STATUS_COLUMN && c.physical.kind === 'text')
     const buckets: Bucket[] = []
     const byStart = new Map(spans.map(span => [span.fromNs, span]))
-    for (const row of await database.rows(bucketSql(series, columns, status, range, baseNs, widthNs))) {
+    const rows = await database.rows(bucketSql(series, columns, status, range, cluster))
+    const isWhole = (c: number) => rows.every(row => row[2 + (c + 1) * valuesPerColumn - 1] !== false)
+    const others = columns.filter((_, c) => !isWhole(c))
+    const sums = await exactSums(series, others, cluster, range)
+    for (const row of rows) {
       const span = byStart.get(
         spans.length === 1 ? (spans[0] as TimeRange).fromNs : baseNs + (row[0] as bigint) * widthNs,
       )
@@ -82,7 +87,7 @@ export const createBuckets = (database: Database, catalog: Catalog, reading: Rea
           column: column.label,
           startNs: span.fromNs,
           n: Number(n),
-          sum: had && whole !== true ? await orderedSum(series, column, span) : value(sum),
+          sum: had && whole === false ? roundSum(sums.get(`${others.indexOf(column)} ${row[0]}`) ?? []) : value(sum),
           min: value(min),
           max: value(max),
           first: value(first),
@@ -114,17 +119,37 @@ export const createBuckets = (database: Database, catalog: Catalog, reading: Rea
 
 const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
+/** The number of a row's span. A difference of two times may need more than 64 bits; within an hour's grid it never does. */
+const binSql = ({ baseNs, widthNs }: Cluster): string =>
+  widthNs === hourNs ? `(t - cast('${baseNs}' as bigint)) // ${hourNs}` : '0::bigint'
+
+/** Exponents of one range are added together: a double shifted by up to so many bits fits 128 bits, and so do 2^39 of them. */
+const exponentRange = 32
+/**
+ * A double v with exponent e = floor(log2 |v|) is a whole number of units of 2^(e - 52). With r the lower end of e's range, v is a
+ * whole number of units of 2^(r - 54) too: two bits to spare, as log2 may be off by one. Scaled in two steps, as 2^1142 is none.
+ */
+const exactSumSql = (series: Series, columns: readonly SeriesColumn[], cluster: Cluster, range: TimeRange): string =>
+  columns
+    .map(({ physical }, index) => {
+      const c = columnName(physical)
+      return `select ${index} as col, bin, r - 54 as exponent, sum((v * pow(2.0, (54 - r) // 2) * pow(2.0, (54 - r) - (54 - r) // 2))::hugeint)
+        from (select bin, v, (floor(log2(abs(v)) / ${exponentRange}) * ${exponentRange})::integer as r
+              from (select ${binSql(cluster)} as bin, nullif(${c}, 'nan'::double) as v
+                    from ${tableName(series.table)} where ${whereSql(series, range)})
+              where v is not null and v <> 0)
+        group by bin, r`
+    })
+    .join(' union all ')
+
 const valuesPerColumn = 10
 const bucketSql = (
   series: Series,
   columns: readonly SeriesColumn[],
   status: SeriesColumn | undefined,
   range: TimeRange,
-  baseNs: bigint,
-  widthNs: bigint,
+  cluster: Cluster,
 ): string => {
-  // A difference of two times may need more than 64 bits; within an hour's grid it never does.
-  const bin = widthNs === hourNs ? `(t - cast('${baseNs}' as bigint)) // ${hourNs}` : '0::bigint'
   const said = status ? columnName(status.physical) : 'null'
   const inner = columns.map(({ physical }) => {
     const c = columnName(physical)
@@ -137,13 +162,13 @@ const bucketSql = (
     const sums =
       type === 'int'
         ? `sum(v${c}::bigint), true`
-        : `sum(v${c}) filter (${whole}), bool_and(${whole}) and sum(abs(v${c})) filter (${whole}) <= ${exact}`
+        : `sum(v${c}) filter (${whole}), coalesce(bool_and(${whole}) and sum(abs(v${c})) filter (${whole}) <= ${exact}, true)`
     return `, count(p${c}), count(v${c}), min(v${c}), max(v${c}), arg_min(v${c}, t), arg_max(v${c}, t),
       count(*) filter (${hole} and said <> 'ok' and said <> '${STATUS_CLOSED}'),
       count(*) filter (${hole} and said = '${STATUS_CLOSED}'), ${sums}`
   })
   return `select bin, count(*) ${outer.join('')}
-    from (select t, ${bin} as bin, ${said}::varchar as said ${inner.join('')}
+    from (select t, ${binSql(cluster)} as bin, ${said}::varchar as said ${inner.join('')}
           from ${tableName(series.table)} where ${whereSql(series, range)})
     group by bin`
 }

@@ -29,6 +29,12 @@ export const whereSql = (series: Series, range: TimeRange): string => {
   return `series = ${series.id} and t between ${literal(first)} and ${literal(last)}`
 }
 
+/** The number of the slice of time that a row is in; in 128 bits only where 64 do not hold the difference. */
+const sliceSql = (firstNs: bigint, lastNs: bigint, width: bigint): string =>
+  lastNs - firstNs > HISTORIAN_NS_MAX
+    ? `(t::hugeint - ${literal(firstNs)}) // ${width}`
+    : `(t - ${literal(firstNs)}) // ${width}`
+
 /** What is selected for a column, and how its part of a chunk becomes values. */
 const selectSql = ({ physical }: SeriesColumn): string => {
   if (physical.kind === 'number') return `coalesce(${columnName(physical)}, 'nan'::double)`
@@ -62,7 +68,7 @@ export const createReading = (database: Database, catalog: Catalog) => {
       return
     }
     const width = (endNs - firstNs + binsMax - 1n) / binsMax
-    const bin = `(t::hugeint - ${literal(firstNs)}) // ${width}`
+    const bin = sliceSql(firstNs, endNs, width)
     const rows = await database.rows(`select (${bin})::bigint as bin, ${values} ${from} group by bin order by bin`)
     const merged = mergeBins(rows.map(([b, v]) => ({ bin: b as bigint, values: Number(v) })))
     if (descending) merged.reverse()
@@ -115,7 +121,7 @@ export const createReading = (database: Database, catalog: Catalog) => {
     const width = (last - first) / slices + 1n
     const where = whereSql(series, query)
     const values = numeric.map(c => `, nullif(${c}, 'nan'::double) as ${c}`).join('')
-    const rows = `select t, (t::hugeint - ${literal(first)}) // ${width} as slice ${values} from ${tableName(series.table)} where ${where}`
+    const rows = `select t, ${sliceSql(first, last, width)} as slice ${values} from ${tableName(series.table)} where ${where}`
     const bounds = numeric.map(c => `, min(${c}) as lo_${c}, max(${c}) as hi_${c}`).join('')
     const times = numeric.flatMap(c => [`min(t) filter (${c} = lo_${c})`, `min(t) filter (${c} = hi_${c})`])
     const found = await database.rows(
@@ -160,12 +166,28 @@ const mergeBins = (bins: readonly { bin: bigint; values: number }[]) => {
   return merged
 }
 
+/** The time that a frame's offsets count from, also as two halves of 32 bits. */
+interface Start {
+  ns: bigint
+  low: number
+  high: number
+}
+const timeAt = (times: Int32Array, i: number): Start => {
+  const low = (times[2 * i] as number) >>> 0
+  const high = times[2 * i + 1] as number
+  return { ns: (BigInt(high) << 32n) + BigInt(low), low, high }
+}
+const isFar = (start: Start, times: Int32Array, i: number): boolean => {
+  const { low, high } = timeAt(times, i)
+  return Math.abs((high - start.high) * two32 + (low - start.low)) >= offsetMax
+}
+
 /** Cuts chunks of (t, columns …) into frames of at most 10,000 rows, one axis a curve column, offsets below 2^53. */
 const createFrameBuilder = (series: Series, columns: readonly SeriesColumn[], catalog: Catalog) => {
   const { site, device, stream } = series
   const rowsMax = Math.min(frameRowsMax, Math.max(64, Math.floor(4_000_000 / columns.length)))
   let curveValues = 0
-  let start: { ns: bigint; low: number; high: number } | undefined
+  let start: Start | undefined
   let offsets = new Float64Array(rowsMax)
   let rows = 0
   let axes: number[] = []
@@ -183,6 +205,33 @@ const createFrameBuilder = (series: Series, columns: readonly SeriesColumn[], ca
     parts = columns.map(column => createPart(column, rowsMax))
   }
 
+  /** End of the rows from `i` on that go into the open frame; `i` where it has to be cut first. */
+  const runEnd = (readers: readonly ColumnReader[], open: Start, times: Int32Array, i: number, n: number): number => {
+    let end = Math.min(n, i + rowsMax - rows)
+    if (readers.some(reader => reader.axis !== noAxis)) {
+      const same = readers.every((reader, c) => reader.axis(i) === axes[c])
+      end = same && curveValues < sliceValuesMax ? Math.min(end, i + 1) : i
+    }
+    while (end > i && isFar(open, times, end - 1)) end = i + ((end - i) >> 1)
+    return end
+  }
+  const putRun = (
+    readers: readonly ColumnReader[],
+    { low, high }: Start,
+    times: Int32Array,
+    from: number,
+    to: number,
+  ) => {
+    for (let i = from; i < to; i++) {
+      offsets[rows + i - from] =
+        ((times[2 * i + 1] as number) - high) * two32 + (((times[2 * i] as number) >>> 0) - low)
+    }
+    readers.forEach((reader, c) => {
+      curveValues += parts[c]?.put(rows, reader, from, to) ?? 0
+    })
+    rows += to - from
+  }
+
   return {
     *push(chunk: DuckDBDataChunk): Generator<Frame> {
       const n = chunk.rowCount
@@ -193,22 +242,15 @@ const createFrameBuilder = (series: Series, columns: readonly SeriesColumn[], ca
         at += column.physical.kind === 'vector' ? 2 : 1
         return openColumn(chunk, index, n, column)
       })
-      for (let i = 0; i < n; i++) {
-        const low = (times[2 * i] as number) >>> 0
-        const high = times[2 * i + 1] as number
-        let offset = start ? (high - start.high) * two32 + (low - start.low) : 0
-        const differs = start !== undefined && readers.some((reader, c) => reader.axis(i) !== (axes[c] ?? 0))
-        if (rows === rowsMax || curveValues >= sliceValuesMax || Math.abs(offset) >= offsetMax || differs) {
-          yield* take()
-          offset = 0
-        }
+      for (let i = 0; i < n; ) {
         if (!start) {
-          start = { ns: (BigInt(high) << 32n) + BigInt(low), low, high }
+          start = timeAt(times, i)
           axes = readers.map(reader => reader.axis(i))
         }
-        offsets[rows] = offset
-        for (let c = 0; c < readers.length; c++) curveValues += parts[c]?.put(rows, readers[c] as ColumnReader, i) ?? 0
-        rows++
+        const end = runEnd(readers, start, times, i, n)
+        if (end > i) putRun(readers, start, times, i, end)
+        else yield* take()
+        i = end
       }
     },
     finish: take,
@@ -216,27 +258,28 @@ const createFrameBuilder = (series: Series, columns: readonly SeriesColumn[], ca
 }
 
 interface ColumnReader {
-  number(i: number): number
+  numbers: Float64Array
   value(i: number): unknown
   axis(i: number): number
 }
 const noAxis = (): number => 0
+const noNumbers = new Float64Array()
 
 const openColumn = (chunk: DuckDBDataChunk, index: number, n: number, column: SeriesColumn): ColumnReader => {
   if (column.physical.kind === 'number') {
     const bytes = duckdb.vector_get_data(duckdb.data_chunk_get_vector(chunk.chunk, index), n * 8)
     const values = new Float64Array(bytes.buffer, bytes.byteOffset, n)
-    return { number: i => values[i] as number, value: () => null, axis: noAxis }
+    return { numbers: values, value: () => null, axis: noAxis }
   }
   const vector = chunk.getColumnVector(index)
-  if (column.physical.kind !== 'vector') return { number: () => 0, value: i => vector.getItem(i), axis: noAxis }
+  if (column.physical.kind !== 'vector') return { numbers: noNumbers, value: i => vector.getItem(i), axis: noAxis }
   const list = vector as DuckDBListVector
   const axisIds = chunk.getColumnVector(index + 1)
   const child = duckdb.list_vector_get_child(duckdb.data_chunk_get_vector(chunk.chunk, index))
   const bytes = duckdb.vector_get_data(child, list.childVector.itemCount * 8)
   const values = new Float64Array(bytes.buffer, bytes.byteOffset, list.childVector.itemCount)
   return {
-    number: () => 0,
+    numbers: noNumbers,
     value: i => values.slice(list.getEntryOffset(i), list.getEntryOffset(i) + list.getEntryLength(i)),
     axis: i => Number(axisIds.getItem(i) ?? 0),
   }
@@ -253,15 +296,19 @@ const createPart = (column: SeriesColumn, rowsMax: number) => {
   const numbers = column.physical.kind === 'number' ? new Float64Array(rowsMax) : undefined
   const values: unknown[] = []
   return {
-    /** Returns how many numbers of a curve it took. */
-    put(row: number, reader: ColumnReader, i: number): number {
+    /** Takes rows from … to - 1 of the chunk; returns how many numbers of curves it took. */
+    put(row: number, reader: ColumnReader, from: number, to: number): number {
       if (numbers) {
-        numbers[row] = reader.number(i)
+        numbers.set(reader.numbers.subarray(from, to), row)
         return 0
       }
-      const value = reader.value(i)
-      values.push(value)
-      return value instanceof Float64Array ? value.length : 0
+      let taken = 0
+      for (let i = from; i < to; i++) {
+        const value = reader.value(i)
+        values.push(value)
+        if (value instanceof Float64Array) taken += value.length
+      }
+      return taken
     },
     cut(rows: number, axis: Float64Array): Column {
       if (column.type === 'int' || column.type === 'float') {
