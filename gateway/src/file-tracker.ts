@@ -27,13 +27,31 @@ export interface Tracked {
 }
 
 export interface FileTracker {
-  /** Looks at the folder once. `files` are all that exist, in the order in which they are to be read. */
+  /** Looks at the folder once. `files` are all that are followed and there. */
   look(): Promise<{ files: Tracked[]; folders: string[]; problems: string[] }>
+  /** False for one that was replaced: what it stood for goes on under another identity. */
+  isFollowed(tracked: Tracked): boolean
   /**
-   * The file no longer holds what was read of it. Gives what is to be read instead: a copy that still holds it, where
-   * there is one, and then the file from its beginning as a new generation.
+   * The file no longer holds what was read of it: it is a new generation, to be read from its beginning, and after all
+   * files that are older. `copy` still holds what was read, and perhaps more: made by a rotation before it truncated.
    */
-  beginAnew(tracked: Tracked): Promise<Tracked[]>
+  beginAnew(tracked: Tracked): Promise<{ copy?: Tracked; fresh: Tracked }>
+}
+
+/**
+ * The order in which files are read: those of which something was read go before new ones, older ones before newer; a
+ * rotated file before the one that has its name now, where the clock of the file system cannot tell.
+ */
+export const inOrder = (files: readonly Tracked[]): Tracked[] => {
+  const isNew = (entry: Tracked) => Number(entry.progress.checkpoint.offset === 0)
+  return files.toSorted((a, b) => {
+    if (isNew(a) !== isNew(b)) return isNew(a) - isNew(b)
+    const [ageA, ageB] = [a.found?.mtimeNs ?? 0n, b.found?.mtimeNs ?? 0n]
+    if (ageA !== ageB) return ageA < ageB ? -1 : 1
+    if (originalsOf(a.path).includes(b.path)) return -1
+    if (originalsOf(b.path).includes(a.path)) return 1
+    return a.path < b.path ? -1 : 1
+  })
 }
 
 export interface FileTrackerOptions {
@@ -228,28 +246,19 @@ export const createFileTracker = (options: FileTrackerOptions): FileTracker => {
       // A rename between the listing and a stat looks like a loss: only a second look tells.
       if (missing.length > 0) ({ found, fresh, missing } = await survey())
       for (const entry of missing) lose(entry)
-      const known = new Set(tracked.keys())
       if (fresh.length > 0) {
         const byPath = pathsOf()
         for (const file of fresh.toSorted(byAge)) await admit(file, byPath)
       }
       forget()
       const files = [...tracked.values()].filter(entry => entry.goneAtMs === undefined)
-      // A file goes before its successor: known before new, older generation before newer, then by age.
-      files.sort(
-        (a, b) =>
-          Number(!known.has(a.key)) - Number(!known.has(b.key)) ||
-          (a.progress.file === b.progress.file
-            ? a.progress.generation - b.progress.generation
-            : a.found && b.found
-              ? byAge(a.found, b.found)
-              : 0),
-      )
       return { files, folders: found.folders, problems: found.problems }
     },
 
+    isFollowed: entry => tracked.get(entry.key) === entry,
+
     async beginAnew(entry) {
-      const next: Tracked[] = []
+      let copy: Tracked | undefined
       if (entry.progress.checkpoint.offset > 0) {
         const own = basename(entry.path)
         for (const file of await neighbours(dirname(entry.path))) {
@@ -258,10 +267,9 @@ export const createFileTracker = (options: FileTrackerOptions): FileTracker => {
           const progress = await progressIn(entry, file)
           if (!progress) continue
           held.delete(file.key)
-          const copy = track(file.key, file.path, withPath(progress, file.path))
+          copy = track(file.key, file.path, withPath(progress, file.path))
           place(copy, file)
           save(copy.key, copy.progress)
-          next.push(copy)
           break
         }
       }
@@ -269,8 +277,7 @@ export const createFileTracker = (options: FileTrackerOptions): FileTracker => {
       if (entry.found) place(fresh, entry.found)
       save(fresh.key, fresh.progress)
       log.info({ file: entry.path, generation: fresh.progress.generation }, 'file began anew')
-      next.push(fresh)
-      return next
+      return { fresh, ...(copy && { copy }) }
     },
   }
 }

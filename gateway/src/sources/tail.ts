@@ -19,7 +19,7 @@ import * as z from 'zod'
 import { createAlarm } from '../alarm.ts'
 import { type Batcher, createBatcher } from '../batcher.ts'
 import { createFileReader, type FileProgress, type FileReader, type Reading } from '../file-reader.ts'
-import { createFileTracker, seenText, type Tracked } from '../file-tracker.ts'
+import { createFileTracker, inOrder, seenText, type Tracked } from '../file-tracker.ts'
 import { createGlob, type FoundFile, identityOf } from '../glob.ts'
 import { frameRowsMax, type Placed, patternOption, placementShape, recordBytesMax, sourceId } from '../placement.ts'
 import type { Batch, Cursor, Source, SourceDeps } from '../source.ts'
@@ -102,6 +102,10 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
       file.found !== undefined &&
       (file.seen !== seenText(file.found) || (rests(file) && !file.progress.complete && file.found.size > 0))
 
+    const isBegun = (file: Tracked) => file.progress.checkpoint.offset > 0
+    /** Files that were found to have begun anew in this look. */
+    const anew: Tracked[] = []
+
     const keep = (file: Tracked, reading: Reading) => {
       file.reading = reading
       readings.delete(file)
@@ -133,7 +137,7 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
         return { file, error: error as NodeJS.ErrnoException }
       }
     }
-    /** Reads a file to the size that it has now. Where it began anew, a copy of the old one first. */
+    /** Reads a file to the size that it has now. Where it began anew: a copy of the old one, and itself after all others. */
     async function* read(prepared: Prepared, problems: string[]): AsyncGenerator<Batch> {
       const { file, handle, now, isThat, reading, error } = prepared
       try {
@@ -146,7 +150,9 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
         }
         if (!file.reading) alarm.ring()
         if (isThat && !reading) {
-          for (const next of await tracker.beginAnew(file)) yield* readAll([next], problems)
+          const { copy, fresh } = await tracker.beginAnew(file)
+          if (copy) yield* readAll([copy], problems)
+          anew.push(fresh)
         }
       } catch (error) {
         // One file that cannot be read does not keep the others waiting.
@@ -200,7 +206,10 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
         const { files, folders, problems } = await tracker.look()
         watchFolders(watchers, folder, folders, alarm.ring)
         health = healthOf(problems)
-        yield* readAll(files.filter(isDue), problems)
+        const due = files.filter(isDue)
+        yield* readAll(inOrder(due.filter(isBegun)), problems)
+        const rest = due.filter(file => !isBegun(file) && tracker.isFollowed(file))
+        yield* readAll(inOrder([...rest, ...anew.splice(0)]), problems)
         if (signal.aborted) break
         skipping = false
         yield* take(batcher)
