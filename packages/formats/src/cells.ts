@@ -2,8 +2,9 @@
 import type { TextDecoder as Decoder } from 'node:util'
 export interface Cells {
   bytes: Uint8Array
-  /** The same memory, for its text methods. */
+  /** The same memory, for its text methods and for reading four bytes at once. */
   view: Buffer
+  data: DataView
   starts: Int32Array
   ends: Int32Array
   count: number
@@ -16,6 +17,7 @@ export interface Cells {
 export const createCells = (encoding: string): Cells => ({
   bytes: new Uint8Array(0),
   view: Buffer.alloc(0),
+  data: new DataView(new ArrayBuffer(0)),
   starts: new Int32Array(64),
   ends: new Int32Array(64),
   count: 0,
@@ -28,6 +30,7 @@ export const pointCells = (cells: Cells, bytes: Uint8Array): void => {
   if (cells.bytes === bytes) return
   cells.bytes = bytes
   cells.view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  cells.data = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 export const addCell = (cells: Cells, start: number, end: number): void => {

@@ -50,10 +50,40 @@ export const createFastReader = (
   const place: RowPlace = { firstLine: 0, lastLine: 0, firstByte: 0, lastByte: 0 }
   const result: FastRows = { rows: 0, end: 0, skipLf: false }
 
+  const fixed = {
+    delimiter,
+    quote,
+    timeField,
+    timeWidth,
+    known,
+    slots,
+    isInt,
+    decimals,
+    emptyIsHole,
+    numbers,
+    cellsMin,
+    widthMax,
+    recordBytesMax,
+  }
+
   const read: FastReader['read'] = (cells, from, limit, line, offset, atNs) => {
-    const bytes = cells.bytes
-    const starts = cells.starts
-    const ends = cells.ends
+    // Locals, not the closure's variables: the loop keeps them in registers.
+    const { bytes, starts, ends } = cells
+    const {
+      delimiter,
+      quote,
+      timeField,
+      timeWidth,
+      known,
+      slots,
+      isInt,
+      decimals,
+      emptyIsHole,
+      numbers,
+      cellsMin,
+      widthMax,
+      recordBytesMax,
+    } = fixed
     let p = from
     let count = 0
     let rowStart = p
@@ -71,47 +101,45 @@ export const createFastReader = (
           if (negative || c === 43) c = bytes[++p] as number
           const digitsFrom = p
           // Up to nine digits fit 32 bits, in which adding a digit is far quicker than in a double.
-          let small = 0
+          let whole = 0
           let d = c ^ 48
           while (d <= 9) {
-            small = (Math.imul(small, 10) + d) | 0
+            whole = (Math.imul(whole, 10) + d) | 0
             c = bytes[++p] as number
             d = c ^ 48
           }
-          let significant = p - digitsFrom
+          let value: number = whole
           let exponent = 0
+          let digits = p - digitsFrom
           if (c === decimals[slot]) {
             if (isInt[slot] === 1) break rowLoop
             const fractionFrom = p + 1
+            let fraction = 0
             c = bytes[++p] as number
-            if (small === 0 && significant <= 9) {
-              significant = 0
-              while (c === 48) c = bytes[++p] as number
-            }
-            const significantFrom = p
             d = c ^ 48
             while (d <= 9) {
-              small = (Math.imul(small, 10) + d) | 0
+              fraction = (Math.imul(fraction, 10) + d) | 0
               c = bytes[++p] as number
               d = c ^ 48
             }
-            significant += p - significantFrom
             exponent = fractionFrom - p
-            if (p - digitsFrom === 1) break rowLoop
+            if (exponent < -22) break rowLoop
+            if (digits - exponent === 0) break rowLoop
+            value = whole * (POW10[-exponent] as number) + fraction
+            if (digits <= 9) digits = -exponent
           }
-          let value = small as number
-          if (significant > 9) {
+          if (digits > 9) {
             value = 0
             for (let q = digitsFrom; q < p; q++) {
               const digit = (bytes[q] as number) ^ 48
               if (digit <= 9) value = value * 10 + digit
             }
-            if (value > exactMax) break rowLoop
           } else if (p === digitsFrom) {
             const signed = negative || (p > from && bytes[p - 1] === 43)
             if (signed || emptyIsHole[slot] === 0) break rowLoop
             value = Number.NaN
           }
+          if (value > exactMax) break rowLoop
           if ((c | 32) === 101) {
             if (isInt[slot] === 1) break rowLoop
             c = bytes[++p] as number

@@ -16,6 +16,7 @@ import {
   NO_TIME,
   type Reading,
   type TimeReader,
+  timeBytes,
   UTC_TIME,
 } from './time-layout.ts'
 import { createZoneClock, type ZoneClock } from './zone-clock.ts'
@@ -328,7 +329,7 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
     const readCell = (cells: Cells, at: Float64Array): Reading => {
       trimCell(cells, field)
       const { from, to } = cells
-      const found = read(cells.bytes, from, to, at)
+      const found = read(cells, from, to, at)
       if (start !== undefined && found === UTC_TIME) addStart(at, start)
       return found
     }
@@ -340,7 +341,7 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
     const readHour = (cells: Cells, at: Float64Array): Reading => {
       trimCell(cells, date)
       const { from, to } = cells
-      const found = read(cells.bytes, from, to, at)
+      const found = read(cells, from, to, at)
       if (found === NO_TIME) return found
       trimCell(cells, hour)
       const { from: hourFrom, to: hourTo } = cells
@@ -359,7 +360,8 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
     }
   }
   const clock = fieldOf(time.time)
-  let joined = new Uint8Array(64)
+  const joined = new Uint8Array(256)
+  const joinedBytes = timeBytes(joined)
   const readJoined = (cells: Cells, at: Float64Array): Reading => {
     trimCell(cells, date)
     const { from, to } = cells
@@ -368,12 +370,11 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
     trimCell(cells, clock)
     const { from: clockFrom, to: clockTo } = cells
     const length = dateLength + 1 + clockTo - clockFrom
-    if (length > 256) return NO_TIME
-    if (length > joined.length) joined = new Uint8Array(256)
+    if (length > joined.length) return NO_TIME
     for (let i = 0; i < dateLength; i++) joined[i] = cells.bytes[dateStart + i] as number
     joined[dateLength] = 32
     for (let i = clockFrom; i < clockTo; i++) joined[dateLength + 1 + i - clockFrom] = cells.bytes[i] as number
-    return read(joined, 0, length, at)
+    return read(joinedBytes, 0, length, at)
   }
   return { used: [date, clock], read: readJoined, rejectGap: time.gap === 'reject', equalStepsBack: false, expected }
 }
@@ -381,9 +382,9 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
 const firstOf = (readers: readonly TimeReader[]): TimeReader => {
   const [only] = readers
   if (only && readers.length === 1) return only
-  return (bytes, start, end, at) => {
+  return (from, start, end, at) => {
     for (const reader of readers) {
-      const found = reader(bytes, start, end, at)
+      const found = reader(from, start, end, at)
       if (found !== NO_TIME) return found
     }
     return NO_TIME

@@ -20,8 +20,11 @@ export interface Series {
   readonly device: string
   readonly stream: string
   rows: number
+  /** Rows that fit before the arrays must grow. */
+  capacity: number
   offsets: Float64Array
-  numbers: Float64Array[]
+  /** The number columns one behind the other, each `capacity` long. */
+  numbers: Float64Array
   others: (string | boolean | null)[][]
   statuses: (string | null)[] | undefined
   startMs: number
@@ -113,9 +116,15 @@ export const createSink = (
       s.firstByte = place.firstByte
       touched.add(s)
     }
-    if (row === s.offsets.length) grow(s)
+    const { capacity } = s
+    if (row === capacity) {
+      grow(s, numberCount)
+      add(s, at, numbers, others, status, place)
+      return
+    }
     s.offsets[row] = (ms - s.startMs) * NS_PER_MS + (ns - s.startNs)
-    for (let k = 0; k < numberCount; k++) (s.numbers[k] as Float64Array)[row] = numbers[k] as number
+    const table = s.numbers
+    for (let k = 0, cell = row; k < numberCount; k++, cell += capacity) table[cell] = numbers[k] as number
     for (let k = 0; k < otherCount; k++) (s.others[k] as (string | boolean | null)[]).push(others[k] ?? null)
     if (s.statuses) s.statuses.push(status)
     else if (status !== null) {
@@ -133,7 +142,11 @@ export const createSink = (
     const frameColumns = columns.map((plan): Column => {
       const head = plan.unit === undefined ? { name: plan.name } : { name: plan.name, unit: plan.unit }
       if (plan.type === 'float' || plan.type === 'int') {
-        return { ...head, type: plan.type, values: (s.numbers[plan.slot] as Float64Array).slice(0, rows) }
+        return {
+          ...head,
+          type: plan.type,
+          values: s.numbers.slice(plan.slot * s.capacity, plan.slot * s.capacity + rows),
+        }
       }
       const values = s.others[plan.slot] as (string | boolean | null)[]
       return plan.type === 'text'
@@ -188,8 +201,9 @@ const emptySeries = (
   device,
   stream,
   rows: 0,
+  capacity: firstCapacity,
   offsets: new Float64Array(firstCapacity),
-  numbers: Array.from({ length: numberCount }, () => new Float64Array(firstCapacity)),
+  numbers: new Float64Array(numberCount * firstCapacity),
   others: Array.from({ length: otherCount }, () => []),
   statuses: undefined,
   startMs: 0,
@@ -205,14 +219,17 @@ const emptySeries = (
   outNs: 0,
 })
 
-const grow = (s: Series): void => {
-  const larger = (from: Float64Array): Float64Array => {
-    const to = new Float64Array(from.length * 2)
-    to.set(from)
-    return to
+const grow = (s: Series, numberCount: number): void => {
+  const capacity = s.capacity * 2
+  const offsets = new Float64Array(capacity)
+  offsets.set(s.offsets)
+  const numbers = new Float64Array(numberCount * capacity)
+  for (let k = 0; k < numberCount; k++) {
+    numbers.set(s.numbers.subarray(k * s.capacity, (k + 1) * s.capacity), k * capacity)
   }
-  s.offsets = larger(s.offsets)
-  s.numbers = s.numbers.map(larger)
+  s.capacity = capacity
+  s.offsets = offsets
+  s.numbers = numbers
 }
 
 /** Where rows or rejected bytes came from. */

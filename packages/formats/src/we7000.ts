@@ -15,7 +15,7 @@ import { readNumber } from './number.ts'
 import { sameTimeSchema, zoneNameSchema } from './options.ts'
 import { type ColumnPlan, createSink, type RowPlace, type Series, type Sink } from './series.ts'
 import { spread } from './spread.ts'
-import { createTimeReader, NO_TIME } from './time-layout.ts'
+import { createTimeReader, NO_TIME, timeBytes } from './time-layout.ts'
 import { createZoneClock } from './zone-clock.ts'
 
 export const STATUS_INDEX_GAP = 'index-gap'
@@ -216,7 +216,7 @@ const metaOf = (keys: Readonly<Record<string, string>>, zone: string): Meta | st
   }
   const startText = new TextEncoder().encode(`${keys['//StartDate']} ${keys['//StartTime']}`)
   const at = new Float64Array(2)
-  if (createTimeReader('YYYY/MM/DD HH:mm:ss')(startText, 0, startText.length, at) === NO_TIME) {
+  if (createTimeReader('YYYY/MM/DD HH:mm:ss')(timeBytes(startText), 0, startText.length, at) === NO_TIME) {
     return `//StartDate and //StartTime "${keys['//StartDate']} ${keys['//StartTime']}" are no time`
   }
   const resolutionNs = Math.round(Number(keys['//TimeResolution']) * 1e9)
