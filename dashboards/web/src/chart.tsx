@@ -81,7 +81,8 @@ const placesOf = (slots: readonly Slot[]): Place[] =>
   )
 
 const dataOf = (places: readonly Place[]): uPlot.AlignedData => {
-  const baseline = places.map(slot => (slot && !isUnderWay(slot) ? (slot.row?.baseline ?? null) : null))
+  const compared = (slot: Place) => slot?.row && slot.status !== 'closed' && !isUnderWay(slot)
+  const baseline = places.map(slot => (compared(slot) ? (slot?.row?.baseline ?? null) : null))
   return [
     places.map((_, i) => i),
     places.map(slot =>
@@ -192,7 +193,10 @@ const drawGaps = (u: uPlot, places: readonly Place[], colours: { failed: string;
   ctx.restore()
 }
 
-/** A cap over bars of which a part failed: they would be higher. */
+/** From here on so much of a bar failed that its height misleads. */
+const coverageMin = 0.95
+
+/** A cap over bars of which a good part failed: they would be higher. */
 const drawPartFailures = (u: uPlot, places: readonly Place[], colour: string): void => {
   const { ctx, bbox } = u
   const step = bbox.width / Math.max(1, places.length)
@@ -200,7 +204,7 @@ const drawPartFailures = (u: uPlot, places: readonly Place[], colour: string): v
   ctx.save()
   ctx.fillStyle = colour
   places.forEach((slot, i) => {
-    if (slot?.status !== 'partial') return
+    if (slot?.status !== 'partial' || (slot.row?.coverage ?? 0) >= coverageMin) return
     const top = u.valToPos(slot.row?.count ?? 0, 'y', true)
     ctx.fillRect(bbox.left + (i + 0.15) * step, top - 2 * cap, step * 0.7, cap)
   })

@@ -1,10 +1,12 @@
 /** Where the page begins: every store with its day so far and its last weeks. */
-import { useMemo } from 'preact/hooks'
+import { useMemo, useState } from 'preact/hooks'
 import type { CountRow, Site } from './api.ts'
+import { Chart } from './chart.tsx'
 import { addDays, dateText, localNow, numberText, weekdayOf } from './format.ts'
 import type { LiveLine } from './live.ts'
 import { Change, Notice, Ticking } from './parts.tsx'
-import { buildSlots, figureOf, type Slot } from './slots.ts'
+import { Readout } from './readout.tsx'
+import { buildSlots, figureOf, joinStores, type Slot } from './slots.ts'
 import { useCounts } from './use-counts.ts'
 
 const sparkDays = 28
@@ -13,10 +15,11 @@ export interface OverviewProps {
   stores: readonly Site[]
   live: LiveLine
   nowMs: number
+  theme: string
   onChoose(store: string): void
 }
 
-export const Overview = ({ stores, live, nowMs, onChoose }: OverviewProps) => {
+export const Overview = ({ stores, live, nowMs, theme, onChoose }: OverviewProps) => {
   const from = addDays(new Date(nowMs).toISOString().slice(0, 10), -sparkDays - 1)
   const counts = useCounts({ resolution: 'day', from }, live)
   if (stores.length === 0) {
@@ -35,15 +38,53 @@ export const Overview = ({ stores, live, nowMs, onChoose }: OverviewProps) => {
           {counts.error}
         </Notice>
       ) : (
-        <ul class="cards">
-          {stores.map(store => (
-            <StoreCard key={store.id} store={store} rows={counts.rows} nowMs={nowMs} onChoose={onChoose} />
-          ))}
-        </ul>
+        <>
+          <ul class="cards">
+            {stores.map(store => (
+              <StoreCard key={store.id} store={store} rows={counts.rows} nowMs={nowMs} onChoose={onChoose} />
+            ))}
+          </ul>
+          {counts.rows && stores.length > 1 && <Together {...{ stores, rows: counts.rows, nowMs, theme }} />}
+        </>
       )}
     </>
   )
 }
+
+/** All stores as one, day by day. */
+const Together = ({
+  stores,
+  rows,
+  nowMs,
+  theme,
+}: Pick<OverviewProps, 'stores' | 'nowMs' | 'theme'> & { rows: readonly CountRow[] }) => {
+  const [hovered, setHovered] = useState<Slot>()
+  const zone = stores[0]?.zone ?? 'UTC'
+  const now = localNow(zone, nowMs)
+  const slots = useMemo(() => {
+    const joined = joinStores(rows, new Set(rows.map(row => row.store)).size)
+    return daySlots(joined, now)
+  }, [rows, now.date])
+  if (slots.length === 0) return null
+  return (
+    <section class="panel together" aria-label="All stores together">
+      <h2>All stores together</h2>
+      <Readout slot={hovered} />
+      <Chart
+        slots={slots}
+        label="Visitors of all stores together by day, with their baseline"
+        theme={theme}
+        onHover={setHovered}
+      />
+    </section>
+  )
+}
+
+const daySlots = (rows: readonly CountRow[], now: { date: string; hour: number }): Slot[] =>
+  buildSlots(rows, {
+    ...{ resolution: 'day', today: now.date, hourNow: now.hour, days: sparkDays },
+    ...{ weekdays: [0, 1, 2, 3, 4, 5, 6], hours: { from: 0, to: 23 } },
+  })
 
 interface StoreCardProps {
   store: Site
@@ -56,14 +97,7 @@ const StoreCard = ({ store, rows, nowMs, onChoose }: StoreCardProps) => {
   const own = useMemo(() => rows?.filter(row => row.store === store.id) ?? [], [rows, store.id])
   const today = own.find(row => row.date === now.date)
   const week = figureOf(own.filter(row => row.date < now.date && row.date >= addDays(now.date, -7)))
-  const slots = buildSlots(own, {
-    resolution: 'day',
-    today: now.date,
-    hourNow: now.hour,
-    days: sparkDays,
-    weekdays: [0, 1, 2, 3, 4, 5, 6],
-    hours: { from: 0, to: 23 },
-  })
+  const slots = useMemo(() => daySlots(own, now), [own, now.date])
   return (
     <li>
       <a

@@ -66,6 +66,39 @@ const joinRepeatedHour = (a: CountRow, b: CountRow): CountRow => ({
   status: a.status === b.status ? a.status : 'partial',
 })
 
+/**
+ * Rows of several stores as one, day by day. A day that not every store has, or on which one failed, is `partial`: the sum
+ * would be higher.
+ */
+export const joinStores = (rows: readonly CountRow[], stores: number): CountRow[] => {
+  const days = new Map<string, CountRow[]>()
+  for (const row of rows) days.set(row.date, [...(days.get(row.date) ?? []), row])
+  return [...days.values()].map(ofDay => {
+    const [first] = ofDay as [CountRow, ...CountRow[]]
+    const sum = (pick: (row: CountRow) => number | null) => ofDay.reduce((total, row) => total + (pick(row) ?? 0), 0)
+    const { count, baseline, changePercent } = figureOf(ofDay)
+    const expected = sum(row => row.expected)
+    const whole = ofDay.length === stores && ofDay.every(row => row.status === 'ok' || row.status === 'closed')
+    const status =
+      ofDay.every(row => row.status === first.status) && ofDay.length === stores
+        ? first.status
+        : whole
+          ? 'ok'
+          : 'partial'
+    return {
+      ...first,
+      ...{ store: '', count, baseline, changePercent, status },
+      ...{ n: sum(row => row.n), failed: sum(row => row.failed), rows: sum(row => row.rows) },
+      ...{
+        expected,
+        coverage:
+          expected === 0 ? null : sum(row => row.coverage && row.expected && row.coverage * row.expected) / expected,
+      },
+      end: ofDay.reduce((last, row) => (Date.parse(row.end) > Date.parse(last) ? row.end : last), first.end),
+    }
+  })
+}
+
 export interface Figure {
   count: number
   baseline: number

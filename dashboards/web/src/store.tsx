@@ -7,6 +7,7 @@ import { addDays, dateText, localNow, numberText, percentText, weekdayNames, wee
 import type { LiveLine } from './live.ts'
 import { openText } from './overview.tsx'
 import { Change, Choice, Notice, Ticking } from './parts.tsx'
+import { Readout, StatusText } from './readout.tsx'
 import { buildSlots, figureOf, type Slot } from './slots.ts'
 import { dayChoices, type View } from './url.ts'
 import { useCounts } from './use-counts.ts'
@@ -122,8 +123,8 @@ const History = ({ store, view, live, nowMs, theme, onView }: StorePageProps) =>
         <div>
           <h2>Visitors by {resolution}</h2>
           <p class="quiet small">
-            Baseline: the mean of this and up to three earlier {resolution === 'day' ? 'days' : 'hours'} of the same
-            weekday
+            Baseline: mean of the latest four{' '}
+            {resolution === 'day' ? 'of the same weekday' : 'at this hour and weekday'}
           </p>
         </div>
         <div class="filters">
@@ -217,53 +218,6 @@ const Body = ({ counts, slots, theme, store, resolution, filtered, csv }: BodyPr
       <CountTable slots={slots} csv={csv} />
     </>
   )
-}
-
-/** What the pointed place says, or, while nothing is pointed at, what the marks mean. */
-const Readout = ({ slot }: { slot: Slot | undefined }) => (
-  <div class="readout" aria-live="polite">
-    {slot ? (
-      <>
-        <strong>{slotTitle(slot)}</strong>
-        {slot.row && slot.status !== 'failed' && slot.status !== 'closed' ? (
-          <>
-            <span class="key bars">{numberText(slot.row.count ?? 0)}</span>
-            <span class="key line">{slot.row.baseline === null ? '–' : numberText(slot.row.baseline)}</span>
-            {!isUnderWay(slot) && <Change percent={slot.row.changePercent} />}
-          </>
-        ) : null}
-        <StatusText slot={slot} />
-      </>
-    ) : (
-      <>
-        <span class="key bars">Visitors</span>
-        <span class="key line">Baseline</span>
-        <span class="key failed">Failed</span>
-        <span class="key missing">No data</span>
-      </>
-    )}
-  </div>
-)
-
-const StatusText = ({ slot }: { slot: Slot }) => {
-  switch (slot.status) {
-    case 'failed':
-      return <span class="tag failed">measurement failed</span>
-    case 'partial':
-      return (
-        <span class="tag failed">
-          {slot.row?.failed} {slot.row?.failed === 1 ? 'hour' : 'hours'} of a door failed
-        </span>
-      )
-    case 'missing':
-      return <span class="tag missing">no data</span>
-    case 'closed':
-      return <span class="tag">closed</span>
-    case 'pending':
-      return <span class="tag">not begun</span>
-    default:
-      return isUnderWay(slot) ? <span class="tag open">so far</span> : null
-  }
 }
 
 const rowsShown = 14
