@@ -7,13 +7,15 @@ export {
   type GatewayCredential,
   loadCloudConfig,
 } from './config.ts'
+export { type CountQuery, type CountRow, counts } from './counts.ts'
 export type { Access, AppDeps } from './deps.ts'
 export { decodeEntry } from './entry.ts'
 export type * from './historian.ts'
+export { LakeDamagedError, openLake } from './historians/lake.ts'
 export { createMemoryHistorian } from './historians/memory.ts'
 export type { JournalEntry, Projector } from './projector.ts'
 export { createLive, type Live, type LiveEvent } from './projectors/live.ts'
 export { openRecords, type Records, RecordsDamagedError } from './projectors/records.ts'
 export { loadWeb, type WebFiles } from './routes/web.ts'
 export { type HttpServer, openServer } from './server.ts'
-export { createSites, type Site, type SiteConfig, type Sites, sitesSchema } from './sites.ts'
+export { createSites, type Site, type SiteConfig, type Sites, siteSchema, sitesSchema } from './sites.ts'

@@ -2,11 +2,8 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type Aggregate, counts, createSites, type Historian, openLake, siteSchema } from '@penstock/cloud'
 import type { Frame } from '@penstock/frame'
-import { counts } from '../../cloud/src/counts.ts'
-import type { Aggregate, Historian } from '../../cloud/src/historian.ts'
-import { openLake } from '../../cloud/src/historians/lake.ts'
-import { createSites, siteSchema } from '../../cloud/src/sites.ts'
 
 type Print = (line: string) => void
 const frameRows = 10_000
