@@ -41,7 +41,7 @@ export const StatusText = ({ slot }: { slot: Slot }) => {
     case 'partial':
       return (
         <>
-          {isUnderWay(slot) && <span class="tag open">so far</span>}{' '}
+          {isUnderWay(slot) && <span class="tag open">so far</span>}
           <span class="tag failed">{failedText(slot.row)}</span>
         </>
       )
