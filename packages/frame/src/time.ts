@@ -41,7 +41,9 @@ export const parseIsoNs = (text: string): bigint | undefined => {
   let shiftMin = 0
   if (offset !== undefined && offset.toUpperCase() !== 'Z') {
     const digits = offset.replace(':', '')
-    shiftMin = Number(digits.slice(1, 3)) * 60 + Number(digits.slice(3, 5))
+    const minutes = Number(digits.slice(3, 5))
+    shiftMin = Number(digits.slice(1, 3)) * 60 + minutes
+    if (shiftMin >= 24 * 60 || minutes > 59) return undefined
     if (digits.startsWith('-')) shiftMin = -shiftMin
   }
   return BigInt(ms - shiftMin * 60_000) * nsPerMs + BigInt((fraction ?? '').padEnd(9, '0'))
