@@ -16,6 +16,8 @@ export interface EncodedCall {
 }
 
 export interface Call extends EncodedCall {
+  /** The number of its last entry, or of the one before where it has none; known when it is stamped. */
+  lastSeq: number
   resolve: (seq: number) => void
   reject: (error: Error) => void
 }

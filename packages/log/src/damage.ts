@@ -16,7 +16,8 @@ export interface DamageRecorder {
   list(): readonly Damage[]
   count(): number
   lostEntries(): number
-  addLost(entries: number): void
+  /** Counts entries that are gone without being damaged. */
+  addLost(from: number, through: number): void
 }
 
 export const createDamageRecorder = (
@@ -28,7 +29,7 @@ export const createDamageRecorder = (
   const list: Damage[] = []
   const known = new Set<string>()
   let count = 0
-  let lost = 0
+  const lost = createRanges()
   let setAsideBytes = 0
 
   const taken = async (): Promise<Set<string>> => {
@@ -63,7 +64,10 @@ export const createDamageRecorder = (
   return {
     async report(damage, copy) {
       const key = `${damage.file}:${damage.offset}`
-      if (known.has(key)) return
+      const { fromSeq, throughSeq } = damage
+      const isNews = fromSeq !== undefined && throughSeq !== undefined && lost.add(fromSeq, throughSeq) > 0
+      // The same is met again by each reader; a range may be met again at another place.
+      if (known.has(key) || (fromSeq !== undefined && !isNews && !copy)) return
       if (known.size < knownMax) known.add(key)
       let full = damage
       if (copy) {
@@ -75,8 +79,6 @@ export const createDamageRecorder = (
         }
       }
       count++
-      if (damage.fromSeq !== undefined && damage.throughSeq !== undefined)
-        lost += damage.throughSeq - damage.fromSeq + 1
       if (list.length < damageListMax) list.push(full)
       onDamage?.(full)
     },
@@ -96,9 +98,30 @@ export const createDamageRecorder = (
     },
     list: () => list,
     count: () => count,
-    lostEntries: () => lost,
-    addLost(entries) {
-      lost += entries
+    lostEntries: lost.size,
+    addLost: lost.add,
+  }
+}
+
+/** Numbers in disjoint ranges; what is added twice counts once. */
+const createRanges = () => {
+  let ranges: { from: number; through: number }[] = []
+  let size = 0
+  return {
+    size: () => size,
+    /** How many of them are new. */
+    add(from: number, through: number): number {
+      const before = size
+      const apart = ranges.filter(r => r.through < from - 1 || r.from > through + 1)
+      const joined = ranges.filter(r => r.through >= from - 1 && r.from <= through + 1)
+      const merged = {
+        from: Math.min(from, ...joined.map(r => r.from)),
+        through: Math.max(through, ...joined.map(r => r.through)),
+      }
+      size += merged.through - merged.from + 1 - joined.reduce((sum, r) => sum + r.through - r.from + 1, 0)
+      // Beyond the limit the oldest are forgotten: met again, they would count again.
+      ranges = [...apart, merged].slice(-knownMax)
+      return size - before
     },
   }
 }

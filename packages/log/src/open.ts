@@ -191,6 +191,8 @@ const createCommitter = (
   let running: Promise<void> | undefined
   let syncs = 0
   let syncedAt = Number.NEGATIVE_INFINITY
+  /** Written, and not yet told to their callers. */
+  let durable: readonly Call[] = []
   let recent: { segment: Segment; offset: number; bytes: Uint8Array } | undefined
 
   const take = (count: number): Call[] => {
@@ -214,30 +216,62 @@ const createCommitter = (
     return count
   }
 
-  const commit = async (segment: Segment, calls: Call[]): Promise<void> => {
+  /** Size of each key of the state, as it will be when what is being written is durable. */
+  let keyBytes = new Map<string, number>()
+  let stateBytes = 0
+  const measureState = (): void => {
+    keyBytes = new Map([...state].map(([key, text]) => [key, Buffer.byteLength(key) + Buffer.byteLength(text)]))
+    stateBytes = [...keyBytes.values()].reduce((sum, bytes) => sum + bytes, 0)
+  }
+  measureState()
+
+  /** Refuses a call that would let the state grow too large. */
+  const hasRoomForState = (call: Call): boolean => {
+    if (call.changes === undefined) return true
+    const changed = Object.entries(JSON.parse(call.changes) as Record<string, unknown>).map(
+      ([key, value]) =>
+        [key, value === null ? 0 : Buffer.byteLength(key) + Buffer.byteLength(JSON.stringify(value))] as const,
+    )
+    const growth = changed.reduce((sum, [key, bytes]) => sum + bytes - (keyBytes.get(key) ?? 0), 0)
+    if (growth > 0 && stateBytes + growth > o.stateBytesMax) {
+      call.reject(new LogRangeError(`${dir}: the state would have more than stateBytesMax (${o.stateBytesMax}) bytes`))
+      return false
+    }
+    for (const [key, bytes] of changed) keyBytes.set(key, bytes)
+    stateBytes += growth
+    return true
+  }
+
+  /** Writes the calls behind the data; when they are durable, takes over what they changed. Callers are told later. */
+  const commit = async (segment: Segment, calls: readonly Call[]): Promise<void> => {
     let seq = store.nextSeq()
     let offset = segment.end
     for (const [i, call] of calls.entries()) {
       stampCall(call, segment.seed, offset, seq, i === 0 ? WRITE : 0)
       offset += call.bytes.length
       seq += call.entries
+      call.lastSeq = seq - 1
     }
+    const from = segment.end
     const [only] = calls
     const bytes = calls.length === 1 && only ? only.bytes : Buffer.concat(calls.map(call => call.bytes))
-    const from = segment.end
-    seq = store.nextSeq()
     syncedAt = performance.now()
-    await store.write(
-      bytes,
-      calls.reduce((sum, call) => sum + call.entries, 0),
-    )
+    const written = store.write(bytes, seq - store.nextSeq())
+    // The disk is at work: now there is time for those who wait for the write before.
+    acknowledge()
+    await written
     syncs++
     recent = bytes.length <= recentBytesMax ? { segment, offset: from, bytes } : undefined
-    for (const call of calls) {
-      if (call.changes !== undefined) applyState(state, call.changes)
-      seq += call.entries
-      call.resolve(seq - 1)
-    }
+    for (const call of calls) if (call.changes !== undefined) applyState(state, call.changes)
+    durable = calls
+  }
+
+  /** Tells the callers of the last write, and readers. */
+  const acknowledge = (): void => {
+    const calls = durable
+    if (calls.length === 0) return
+    durable = []
+    for (const call of calls) call.resolve(call.lastSeq)
     committed()
   }
 
@@ -246,21 +280,28 @@ const createCommitter = (
     const told = error instanceof LogError ? error : new LogDiskError(`${dir}: the log could not be written`, error)
     for (const call of calls) call.reject(told)
     for (const call of take(queue.length)) call.reject(told)
+    measureState()
+  }
+
+  const waitForWindow = async (): Promise<void> => {
+    const waitMs = syncedAt + o.syncDelayMsMax - performance.now()
+    if (o.syncDelayMsMax === 0 || waitMs <= 0 || queueBytes >= groupBytesMax || closing.aborted) return
+    acknowledge()
+    await delay(Math.min(waitMs, o.syncDelayMsMax), undefined, { signal: closing }).catch(() => undefined)
   }
 
   const step = async (): Promise<void> => {
-    const waitMs = syncedAt + o.syncDelayMsMax - performance.now()
-    if (waitMs > 0 && queueBytes < groupBytesMax && !closing.aborted) {
-      await delay(Math.min(waitMs, o.syncDelayMsMax), undefined, { signal: closing }).catch(() => undefined)
-    }
+    if (o.syncDelayMsMax > 0) await waitForWindow()
     const [first] = queue
     if (!first) return
     const segment = store.active()
     if (!segment || first.bytes.length > roomOf(segment)) {
+      acknowledge()
       await store.begin(first.bytes.length, snapshot(), closing)
       return
     }
-    const calls = take(countFitting(segment))
+    const calls = take(countFitting(segment)).filter(hasRoomForState)
+    if (calls.length === 0) return
     try {
       await commit(segment, calls)
     } catch (error) {
@@ -269,16 +310,19 @@ const createCommitter = (
   }
 
   const run = async (): Promise<void> => {
-    // What is called in the same turn shares the first write.
-    await Promise.resolve()
-    while (queue.length > 0) {
-      try {
-        await step()
-      } catch (error) {
-        if (error instanceof LogRangeError) take(1)[0]?.reject(error)
-        else failAll([], error)
+    do {
+      // What is called in the same turn, or in answer to an acknowledgement, shares the next write.
+      acknowledge()
+      await new Promise<void>(resolve => process.nextTick(resolve))
+      while (queue.length > 0) {
+        try {
+          await step()
+        } catch (error) {
+          if (error instanceof LogRangeError) take(1)[0]?.reject(error)
+          else failAll([], error)
+        }
       }
-    }
+    } while (durable.length > 0)
     running = undefined
   }
 
@@ -302,6 +346,7 @@ const createCommitter = (
         }
         const call: Call = {
           ...encoded,
+          lastSeq: 0,
           resolve: seq => {
             signal?.removeEventListener('abort', onAbort)
             resolve(seq)

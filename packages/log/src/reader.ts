@@ -159,10 +159,12 @@ const lostRange = async (
   through: number,
 ): Promise<Entry | undefined> => {
   const hasBytes = gap !== undefined && gap.nonZeroEnd > gap.offset
-  if (gap && (hasBytes || through >= from)) {
-    await deps.damage.report(damageOf(segment.file, gap.offset, gap.end, from, through), hasBytes)
+  if (hasBytes || through >= from) {
+    const { offset, end } = gap ?? { offset: segment.end, end: segment.end }
+    await deps.damage.report(damageOf(segment.file, offset, end, from, through), hasBytes)
   }
   if (through < from) return undefined
-  const why = gap ? `damaged in ${segment.file}` : `missing behind ${segment.file}`
+  const isEnd = gap === undefined || (!hasBytes && through + 1 === segment.nextFirstSeq)
+  const why = isEnd ? `missing behind ${segment.file}` : `damaged in ${segment.file}`
   return lostEntry(from, through, why)
 }

@@ -174,15 +174,15 @@ export const createStore = (
     if (count === 0 || !first || !rest || !last) return
     const before = gone
     const through = rest.firstSeq - 1
-    const lost = why === undefined ? 0 : through - first.firstSeq + 1
-    if (why !== undefined && lost > 0) gone = addGone(gone, { from: first.firstSeq, through, why })
+    const isLoss = why !== undefined && through >= first.firstSeq
+    if (isLoss) gone = addGone(gone, { from: first.firstSeq, through, why })
     try {
       await saveManifest(rest, last)
     } catch (error) {
       gone = before
       throw error
     }
-    damage.addLost(lost)
+    if (isLoss) damage.addLost(first.firstSeq, through)
     for (const segment of segments.splice(0, count)) await removeIfThere(fs, path.join(dir, segment.file))
     await fs.syncDir(dir)
     wakeBlocked?.()

@@ -120,7 +120,7 @@ export const createMemoryDisk = (seed = 1): MemoryDisk => {
     if (decided === 'crash') off = true
     return decided
   }
-  const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
+  const turn = (): Promise<void> => Promise.resolve()
 
   const openFile = (inode: Inode, file: string): LogFile => {
     const born = life
