@@ -67,9 +67,30 @@ describe('GET /v1/readings', () => {
     expect(new Set(seen).size).toBe(n + 2)
   })
 
-  it('gives the newest first where asked', async () => {
-    const readings = await read(await gauge(), 'stream=pressure&order=desc&limit=1')
-    expect(readings.time).toEqual([timeOf(1001)])
+  it('gives the newest first where asked, and pages back from there', async () => {
+    const world = await gauge()
+    const seen: string[] = []
+    for (let to: string | null = timeOf(2000); to !== null; ) {
+      const page: Readings = await read(world, `stream=pressure&order=desc&limit=9&from=${timeOf(0)}&to=${to}`)
+      seen.push(...page.time)
+      to = page.next
+    }
+    expect(seen[0]).toBe(timeOf(1001))
+    expect(seen).toEqual([...new Set(seen)].sort().reverse())
+    expect(seen).toHaveLength(n + 2)
+  })
+
+  it('holds an answer within its bound where rows are wide', async () => {
+    const world = createWorld()
+    const curve = new Float64Array(1_000_000)
+    await world.historian.write([
+      frameOf({ ...key, stream: 'wide' }, startNs, second, [
+        { name: 'y', type: 'vector', values: Array.from({ length: 6 }, () => curve) },
+      ]),
+    ])
+    const { rows, next } = await read(world, 'stream=wide')
+    expect(rows).toBe(3)
+    expect(next).toBe(timeOf(3))
   })
 
   it('keeps a spike when it downsamples', async () => {

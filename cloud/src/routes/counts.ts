@@ -91,6 +91,7 @@ export const countRoutes = (app: OpenAPIHono, deps: AppDeps): void => {
   app.openapi(route, async c => {
     const query = c.req.valid('query')
     const stores = await wantedSites(query, deps)
+    if (c.req.method === 'HEAD') return new Response(null)
     const rows = await primed(countRows(query, stores, deps))
     const onError = (error: unknown) => deps.log.error({ err: error, path: c.req.path }, 'a list of counts broke off')
     if (query.format !== 'csv') {

@@ -9,6 +9,8 @@ import { allSites, requireSite } from './sites.ts'
 
 const rowsMax = 100_000
 const rowsDefault = 10_000
+/** Numbers and texts of one answer: wide frames and curves get fewer rows than the limit, and `next`. */
+const valuesMax = 4_000_000
 
 const columnSchema = z
   .object({ name: z.string(), type: z.string(), unit: z.string().optional(), values: z.array(z.any()) })
@@ -22,7 +24,7 @@ const route = createRoute({
   tags: ['readings'],
   summary: 'Stored rows of one series',
   description:
-    'Half-open range: from ≤ time < to; a date means its start in the zone of the site, and as `to` the end of that day. Without `from`: the 24 h before `to`. Without `to`: up to the newest row. `next` says from where to go on where more rows are there than `limit`.',
+    'Half-open range: from ≤ time < to; a date means its start in the zone of the site, and as `to` the end of that day. Without `from`: the 24 h before `to`. Without `to`: up to the newest row. Where more rows are there than one answer holds, `next` is the `from` of the next one (the `to`, where the newest come first).',
   request: {
     query: z.strictObject({
       site: name('Site', 'London'),
@@ -65,7 +67,9 @@ const route = createRoute({
 
 export const readingRoutes = (app: OpenAPIHono, { historian, sites }: AppDeps): void => {
   app.openapi(route, async c => {
-    const { site, device, stream, from, to, columns, limit = rowsDefault, order = 'asc', points } = c.req.valid('query')
+    const query = c.req.valid('query')
+    const { site, device, stream, from, to, columns, order = 'asc', points } = query
+    const limit = query.limit ?? (points === undefined ? rowsDefault : rowsMax)
     const streams = await historian.streams()
     const { zone } = requireSite(site, allSites(sites, streams))
     const info = requireSeries(streams, { site, device, stream })
@@ -73,7 +77,7 @@ export const readingRoutes = (app: OpenAPIHono, { historian, sites }: AppDeps): 
     const toNs = to ? whenNs(to, zone, 'date' in to) : info.lastNs + 1n
     const fromNs = from ? whenNs(from, zone) : toNs - BigInt(MS_PER_DAY) * 1_000_000n
     if (fromNs >= toNs) throw emptyRange()
-    const rows = createRows(limit)
+    const rows = createRows(limit, order)
     const frames = historian.read({
       ...{ site, device, stream, fromNs, toNs, descending: order === 'desc' },
       ...(columns && { columns }),
@@ -116,14 +120,18 @@ const requireColumns = (info: StreamInfo, columns: readonly string[] | undefined
 }
 
 /** Joins frames into one list of columns; rows that lack a column have null there. */
-const createRows = (limit: number) => {
+const createRows = (limit: number, order: 'asc' | 'desc') => {
   const time: string[] = []
   const columns = new Map<string, z.output<typeof columnSchema>>()
+  let valuesLeft = valuesMax
   let next: string | null = null
   /** False once there is no room. */
   const take = (frame: Frame): boolean => {
     const before = time.length
-    const room = Math.min(frame.offsetsNs.length, limit - before)
+    const perRow = valuesPerRow(frame)
+    const fitting = Math.max(before === 0 ? 1 : 0, Math.floor(valuesLeft / perRow))
+    const room = Math.min(frame.offsetsNs.length, limit - before, fitting)
+    valuesLeft -= room * perRow
     for (let i = 0; i < room; i++) time.push(formatNs(rowNs(frame, i)))
     for (const column of frame.columns) {
       let mine = columns.get(column.name)
@@ -138,8 +146,12 @@ const createRows = (limit: number) => {
       }
     }
     for (const column of columns.values()) while (column.values.length < time.length) column.values.push(null)
-    if (room < frame.offsetsNs.length) next = formatNs(rowNs(frame, room))
+    // As `to` is not included, the last row that was given is where the newest-first list goes on.
+    if (room < frame.offsetsNs.length) next = order === 'asc' ? formatNs(rowNs(frame, room)) : (time.at(-1) ?? null)
     return next === null
   }
   return { take, result: () => ({ rows: time.length, time, columns: [...columns.values()], next }) }
 }
+
+const valuesPerRow = (frame: Frame): number =>
+  frame.columns.reduce((sum, column) => sum + (column.type === 'vector' ? (column.values[0]?.length ?? 0) : 1), 1)
