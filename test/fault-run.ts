@@ -95,7 +95,9 @@ export const runFaults = async (plan: FaultPlan): Promise<FaultReport> => {
   const programs = new Map(victims.map(name => [name, starts[name]?.()]))
 
   const done = new AbortController()
-  const writing = writeRows(join(house.dir, 'files', 'rows.csv'), rows, done.signal)
+  // The file grows for as long as the kills last.
+  const pauseMs = (0.5 * kills * msBetweenKillsMax) / (rows / linesPerWrite)
+  const writing = writeRows(join(house.dir, 'files', 'rows.csv'), rows, pauseMs, done.signal)
   const talking = socat ? talk(house, socat, done.signal) : Promise.resolve(0)
   const count: Record<string, number> = {}
   try {
@@ -110,6 +112,10 @@ export const runFaults = async (plan: FaultPlan): Promise<FaultReport> => {
     }
     await writing
     await until('all rows are stored', async () => (await storedRows(house, 'file')) >= rows, 240_000)
+    if (socat) {
+      const before = await storedRows(house, 'line')
+      await until('the line goes on', async () => (await storedRows(house, 'line')) > before + 20, 60_000)
+    }
     // What is still on its way may be a row twice: wait until the spool is empty and nothing is behind.
     await until('all is applied', async () => (await house.get('/ready')).ok && (await isIdle(house)), 60_000)
     done.abort()
@@ -134,7 +140,7 @@ export const runFaults = async (plan: FaultPlan): Promise<FaultReport> => {
   }
 }
 
-const writeRows = async (file: string, rows: number, signal: AbortSignal): Promise<void> => {
+const writeRows = async (file: string, rows: number, pauseMs: number, signal: AbortSignal): Promise<void> => {
   const handle = await open(file, 'a')
   try {
     await handle.write('t,n,v\n')
@@ -144,7 +150,7 @@ const writeRows = async (file: string, rows: number, signal: AbortSignal): Promi
       // Half a line now and the other half later, as instruments do.
       const middle = Math.floor(text.length / 2) + 3
       await handle.write(text.slice(0, middle))
-      await sleep(5)
+      await sleep(pauseMs)
       await handle.write(text.slice(middle))
     }
   } finally {

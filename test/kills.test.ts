@@ -12,7 +12,7 @@ beforeEach(async () => {
 })
 afterEach(() => house.close())
 
-const plan = { rows: 100_000, msBetweenKillsMax: 1200, log() {} }
+const plan = { rows: 100_000, msBetweenKillsMax: 3000, log() {} }
 
 test('gateway and cloud killed in turn while a file is read and a line talks: nothing lost, nothing twice', {
   timeout: 120_000,
