@@ -64,15 +64,26 @@ export const encodeCall = (
 }
 
 const encodeChanges = (state: Readonly<Record<string, unknown>>, bytesMax: number): Buffer => {
-  const changes: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(state)) changes[key] = value === undefined ? null : value
-  const bytes = Buffer.from(JSON.stringify(changes), 'utf8')
+  const texts = Object.entries(state).map(([key, value]) => `${JSON.stringify(key)}:${jsonOf(key, value)}`)
+  const bytes = Buffer.from(`{${texts.join(',')}}`, 'utf8')
   if (bytes.length > bytesMax) {
     throw new LogRangeError(
       `the state changes have ${bytes.length} bytes, more than stateBytesMax (${bytesMax}) allows`,
     )
   }
   return bytes
+}
+
+/** `null` would delete the key: what is no JSON must not become it. */
+const jsonOf = (key: string, value: unknown): string => {
+  if (value === null || value === undefined) return 'null'
+  try {
+    const text = JSON.stringify(value)
+    if (text !== undefined && text !== 'null') return text
+  } catch {
+    // Told below.
+  }
+  throw new LogRangeError(`the state "${key}" is not a value that JSON can hold`)
 }
 
 /** Gives each record its place and number. May be done again for another place. */

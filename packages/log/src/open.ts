@@ -246,8 +246,8 @@ const createCommitter = (
   const commit = async (segment: Segment, calls: readonly Call[]): Promise<void> => {
     let seq = store.nextSeq()
     let offset = segment.end
-    for (const [i, call] of calls.entries()) {
-      stampCall(call, segment.seed, offset, seq, i === 0 ? WRITE : 0)
+    for (const call of calls) {
+      stampCall(call, segment.seed, offset, seq, offset === segment.end ? WRITE : 0)
       offset += call.bytes.length
       seq += call.entries
       call.lastSeq = seq - 1
@@ -256,12 +256,15 @@ const createCommitter = (
     const [only] = calls
     const bytes = calls.length === 1 && only ? only.bytes : Buffer.concat(calls.map(call => call.bytes))
     syncedAt = performance.now()
-    const written = store.write(bytes, seq - store.nextSeq())
+    // An append of nothing waits its turn, and no more.
+    const written = bytes.length > 0 ? store.write(bytes, seq - store.nextSeq()) : undefined
     // The disk is at work: now there is time for those who wait for the write before.
     acknowledge()
     await written
-    syncs++
-    recent = bytes.length <= recentBytesMax ? { segment, offset: from, bytes } : undefined
+    if (written) {
+      syncs++
+      recent = bytes.length <= recentBytesMax ? { segment, offset: from, bytes } : undefined
+    }
     for (const call of calls) if (call.changes !== undefined) applyState(state, call.changes)
     durable = calls
   }
@@ -330,7 +333,6 @@ const createCommitter = (
     append(bodies, changes, signal) {
       if (signal?.aborted) return Promise.reject(signal.reason)
       const encoded = encodeCall(bodies, changes, o)
-      if (encoded.bytes.length === 0) return Promise.resolve(store.nextSeq() - 1)
       if (queueBytes + encoded.bytes.length > o.pendingBytesMax) {
         throw new LogBusyError(
           `${dir}: more than ${o.pendingBytesMax} bytes wait to be written: wait for earlier appends, or give smaller ones`,

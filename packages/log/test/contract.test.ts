@@ -274,6 +274,8 @@ describe.each(Object.keys(disks))('on %s', kind => {
     await expect(log.append([Buffer.alloc(1001)])).rejects.toThrow(/entryBytesMax/)
     await expect(log.append([], { key: 'x'.repeat(200) })).rejects.toThrow(/stateBytesMax/)
     await expect(log.append(Array.from({ length: 6 }, () => Buffer.alloc(1000)))).rejects.toThrow(LogBusyError)
+    await expect(log.append([], { key: Number.NaN })).rejects.toThrow(/"key" is not a value that JSON can hold/)
+    await expect(log.append([], { key: 1n })).rejects.toThrow(/JSON/)
     await log.append([], { a: 'x'.repeat(60) })
     await expect(log.append([], { b: 'x'.repeat(60) })).rejects.toThrow(/stateBytesMax/)
     expect(log.stateKeys('')).toEqual(['a'])
