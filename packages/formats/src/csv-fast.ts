@@ -184,7 +184,10 @@ export const createFastReader = (
         if (c !== delimiter) break
         p++
       }
-      if (field < cellsMin || field > widthMax || p - rowStart > recordBytesMax) break
+      if (field < cellsMin || p - rowStart > recordBytesMax) break
+      // Cells behind the last column must be empty.
+      while (field > widthMax && starts[field - 1] === ends[field - 1]) field--
+      if (field > widthMax) break
       cells.count = field
       place.firstLine = place.lastLine = line + count + 1
       place.firstByte = offset + rowStart

@@ -68,7 +68,7 @@ export const createHeader = (plan: HeaderPlan): Header => {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this removes
 const controls = /[\u0000-\u001f\u007f]+/g
 
-/** Names fit for columns; equal ones are numbered from 1 in their order (NC, NC, NC become NC1, NC2, NC3). */
+/** Names fit for columns, without the empty ones behind the last (a header that ends with a comma); equal ones are numbered from 1 in their order (NC, NC, NC become NC1, NC2, NC3). */
 const numberNames = (texts: readonly string[]): string[] => {
   const clean = texts.map(text =>
     text
@@ -76,6 +76,7 @@ const numberNames = (texts: readonly string[]): string[] => {
       .trim()
       .slice(0, LIMITS.nameCharsMax - 8),
   )
+  while (clean.at(-1) === '') clean.pop()
   const counts = new Map<string, number>()
   for (const name of clean) counts.set(name, (counts.get(name) ?? 0) + 1)
   const taken = new Set([STATUS_COLUMN, ...clean])

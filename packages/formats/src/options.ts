@@ -139,6 +139,8 @@ const columnShape = {
       'Sentinels: a value that stands for a state. The value becomes a hole, the row gets the status, e.g. {-1: failed}',
     ),
   nullTexts: z.array(z.string()).optional().describe('Texts that stand for a hole, in place of those of the format'),
+  trueTexts: z.array(z.string()).optional().describe('For bool: texts that are true, beside true, t, yes, y, on, 1'),
+  falseTexts: z.array(z.string()).optional().describe('For bool: texts that are false, beside false, f, no, n, off, 0'),
   required: z.boolean().optional().describe('A hole makes the row a reject'),
   decimal: z.enum(['.', ',']).optional().describe('Decimal mark, where it differs from that of the format'),
 }
@@ -173,6 +175,8 @@ export interface ColumnOptions {
   unit?: string | undefined
   status: Record<string, string>
   nullTexts?: string[] | undefined
+  trueTexts?: string[] | undefined
+  falseTexts?: string[] | undefined
   required: boolean
   decimal?: '.' | ',' | undefined
 }

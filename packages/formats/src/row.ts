@@ -56,6 +56,8 @@ interface OtherField {
   required: boolean
   nullTexts: readonly string[]
   sentinelTexts: ReadonlyMap<string, string>
+  /** Texts of the configuration that are true or false. */
+  truths: ReadonlyMap<string, boolean>
 }
 
 export interface RowReader {
@@ -205,7 +207,7 @@ export const createRowReader = (
           return `${labelOf(o.field)}: ${text === '' ? 'is empty' : quoted(cells, start, end)} where a value is required`
         values[k] = null
       } else if (o.type === 'bool') {
-        const value = truths.get(text.toLowerCase())
+        const value = o.truths.get(text) ?? truths.get(text.toLowerCase())
         if (value === undefined) return `${labelOf(o.field)}: ${quoted(cells, start, end)} is neither true nor false`
         values[k] = value
       } else {
@@ -509,7 +511,7 @@ const createTagLookup = (
       if (text !== '' && nullTexts.includes(text)) problem ??= `${label}: "${text}" where the ${what} is required`
       if (tag.map) {
         const mapped = Object.hasOwn(tag.map, text) ? tag.map[text] : undefined
-        if (mapped === undefined) problem ??= `${label}: "${text.slice(0, 80)}" is not in the map of the ${what}`
+        if (mapped === undefined) problem ??= `${label}: no ${what} is given for "${text.slice(0, 80)}"`
         return mapped ?? ''
       }
       problem ??= nameProblem(text, label, what)
@@ -601,19 +603,23 @@ const bindColumns = (
       })
     } else {
       plans.push({ ...head, type: column.type, slot: otherFields.length })
-      otherFields.push({ ...common, type: column.type, sentinelTexts: new Map(Object.entries(column.status)) })
+      const own = new Map<string, boolean>()
+      for (const text of column.trueTexts ?? []) own.set(text, true)
+      for (const text of column.falseTexts ?? []) own.set(text, false)
+      const sentinelTexts = new Map(Object.entries(column.status))
+      otherFields.push({ ...common, type: column.type, sentinelTexts, truths: own })
     }
   }
   return { numberFields, otherFields, plans }
 }
 
-/** Without `columns`: each field that is neither time nor tag is a float; fields without a name are passed over. */
+/** Without `columns`: each field that is neither time nor tag is a float; fields without a name are numbered. */
 const otherColumns = (names: readonly string[] | undefined, width: number | undefined, used: ReadonlySet<number>) => {
   const columns: ReturnType<typeof listColumns> = []
   const taken = new Set(names ?? [])
   for (let field = 0; field < (names?.length ?? width ?? 0); field++) {
-    const name = names ? (names[field] ?? '') : `column${field + 1}`
-    if (used.has(field) || name === '') continue
+    const name = names?.[field] || `column${field + 1}`
+    if (used.has(field)) continue
     let free = name
     while (free === 'status' || (free !== name && taken.has(free))) free = `${free}_`
     columns.push({ name: free, from: field + 1, type: 'float', status: {}, required: false })

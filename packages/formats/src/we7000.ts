@@ -135,11 +135,12 @@ export const createWe7000 = (options: We7000Options, context: DecoderContext, re
     for (let k = 0; k < titles.length; k++) {
       const end = cellEnd(bytes, p, to)
       const value = readNumber(bytes, p, end, 46)
-      if (!Number.isSafeInteger(value) || (k === titles.length - 1) !== (end === to)) {
+      const isLast = k === titles.length - 1
+      if (isLast !== (end === to))
+        return `the row has ${isLast ? 'more' : 'fewer'} than the ${titles.length} cells ${titles.join(', ')}`
+      if (!Number.isSafeInteger(value)) {
         const cell = Buffer.from(bytes.subarray(p, Math.min(end, p + 80))).toString('latin1')
-        return k === titles.length - 1 && end !== to
-          ? `the row has more than the ${titles.length} cells of ${titles.join(', ')}`
-          : `column "${k === 0 ? 'index' : titles[k]}": "${cell}" is not a whole number, or the row ends behind it`
+        return `column "${titles[k]}": "${cell}" is not a whole number`
       }
       if (k === 1) count = value
       else numbers[k === 0 ? 0 : k - 1] = value
