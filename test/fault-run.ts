@@ -28,8 +28,9 @@ export interface FaultReport {
   wrong: number
   serialSent: number
   serialTwice: number
-  /** Of the lines that were said while the gateway certainly listened to none: nothing is asked. */
   serialStored: number
+  /** Runs of missing lines between stored ones: a line is missing only while the gateway is dead, so no more than its kills. */
+  serialGaps: number
   kills: Record<string, number>
 }
 
@@ -131,6 +132,7 @@ export const runFaults = async (plan: FaultPlan): Promise<FaultReport> => {
       serialSent: sent,
       serialStored: serial.length,
       serialTwice: serial.length - new Set(serial).size,
+      serialGaps: serial.filter((n, i) => i > 0 && n !== (serial[i - 1] ?? 0) + 1).length,
       kills: count,
     }
   } finally {

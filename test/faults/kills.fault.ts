@@ -29,6 +29,7 @@ test('gateway and cloud with its broker killed 50 times while 1,000,000 rows are
   })
   log(JSON.stringify(report))
   expect(report).toMatchObject(clean)
+  expect(report.serialGaps).toBeLessThanOrEqual(report.kills.gateway ?? 0)
 })
 
 test.skipIf(!mosquitto)(
@@ -46,5 +47,6 @@ test.skipIf(!mosquitto)(
     })
     log(JSON.stringify(report))
     expect(report).toMatchObject(clean)
+    expect(report.serialGaps).toBeLessThanOrEqual(report.kills.gateway ?? 0)
   },
 )
