@@ -148,12 +148,17 @@ const notReserved = (name: string) => name !== STATUS_COLUMN
 const reserved = `the name "${STATUS_COLUMN}" is taken by the row status; give the column another name and say from: ${STATUS_COLUMN}`
 const columnName = nameSchema.refine(notReserved, reserved)
 const columnSchema = z.union([columnType, z.strictObject(columnShape)])
+const columnMap = z.record(z.string(), columnSchema).check(ctx => {
+  const names = Object.keys(ctx.value)
+  if (names.length === 0) ctx.issues.push({ code: 'custom', input: ctx.value, message: 'names no column' })
+  for (const name of names) {
+    const issue = columnName.safeParse(name).error?.issues[0]
+    if (issue) ctx.issues.push({ code: 'custom', path: [name], input: name, message: issue.message })
+  }
+})
 /** A list of {name, …}, or a map from the name to {…} or just the type. */
 export const columnsSchema = z
-  .union([
-    z.array(z.strictObject({ name: columnName, ...columnShape })).min(1),
-    z.record(columnName, columnSchema).refine(c => Object.keys(c).length > 0, 'names no column'),
-  ])
+  .union([z.array(z.strictObject({ name: columnName, ...columnShape })).min(1), columnMap])
   .describe('The columns to keep, with their types')
 export type ColumnsOptions = z.infer<typeof columnsSchema>
 

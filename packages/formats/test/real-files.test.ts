@@ -1,0 +1,153 @@
+/** Real files of instruments, where they are at hand: `../shared/data` beside the repository. */
+import { existsSync, readFileSync } from 'node:fs'
+import { formatNs, rowNs } from '@penstock/frame'
+import { describe, expect, it } from 'vitest'
+import { createDecoder, type Decoded, formatSchema } from '../src/index.ts'
+import { context } from './decoder.contract.ts'
+
+const data = new URL('../../../../shared/data/', import.meta.url)
+const atHand = existsSync(data)
+if (!atHand) process.stdout.write('the real sample files are not at hand: their tests are passed over\n')
+
+const decode = (file: string, options: unknown): Decoded => {
+  const format = formatSchema.parse(options)
+  const decoder = createDecoder(format, context({ zone: 'Asia/Tokyo', frameRowsMax: 8192, recordBytesMax: 65_536 }))
+  const decoded = decoder.push(new Uint8Array(readFileSync(new URL(file, data))), true, 1_700_000_000_000_000_000n)
+  expect(decoded.rowsRead).toBe(rows(decoded) + decoded.rowsRejected)
+  return decoded
+}
+const rows = (decoded: Decoded) => decoded.frames.reduce((sum, frame) => sum + frame.offsetsNs.length, 0)
+const values = (decoded: Decoded, name: string): unknown[] =>
+  decoded.frames.flatMap(frame => Array.from(frame.columns.find(c => c.name === name)?.values as ArrayLike<unknown>))
+const sum = (decoded: Decoded, name: string) => (values(decoded, name) as number[]).reduce((a, b) => a + b, 0)
+const times = (decoded: Decoded) =>
+  decoded.frames.flatMap(frame => Array.from(frame.offsetsNs, (_, i) => formatNs(rowNs(frame, i))))
+const seconds = 'YYYY/MM/DD HH:mm:ss'
+
+describe.skipIf(!atHand)('real files', () => {
+  it('store counts', () => {
+    const options = JSON.parse(readFileSync(new URL('fixtures/store-counts.options.json', import.meta.url), 'utf8'))
+    const decoded = decode('stores/counts-2024-07.csv', options)
+    expect([decoded.rowsRead, rows(decoded), decoded.rowsRejected]).toEqual([28_993, 28_688, 305])
+    expect(new Set(decoded.frames.map(f => `${f.site} ${f.device}`)).size).toBe(39)
+    const statuses = decoded.frames
+      .filter(f => f.columns.some(c => c.name === 'status'))
+      .map(f => values({ ...decoded, frames: [f] }, 'status'))
+    expect(new Set(statuses.flat())).toEqual(new Set([null, 'failed']))
+    const london = decoded.frames.find(f => f.site === 'London' && f.device === '1')
+    const monday9 = london
+      ? Array.from(london.offsetsNs, (_, i) => formatNs(rowNs(london, i))).indexOf('2024-07-01T08:00:00.000Z')
+      : -1
+    expect(london?.columns[0]?.values[monday9]).toBe(10_057)
+    for (const reject of decoded.rejects) expect(reject.text).toContain('NULL')
+  })
+
+  it('gauge', () => {
+    const decoded = decode('lab-cns/gauge_short.csv', { kind: 'csv', time: { column: 'Timestamp', layout: seconds } })
+    expect(rows(decoded)).toBe(18)
+    expect(sum(decoded, 'Rb disp.') / 18).toBeCloseTo(8.9338889e-7, 13)
+    expect([
+      Math.min(...(values(decoded, 'Neut.') as number[])),
+      Math.max(...(values(decoded, 'Neut.') as number[])),
+    ]).toEqual([1.334e-6, 1.342e-6])
+    expect(decoded.frames[0]?.columns.map(c => c.name)).toEqual([
+      'Rb disp.',
+      'Neut.',
+      'Surf. Ref.',
+      'NC1',
+      'NC2',
+      'NC3',
+    ])
+    expect(times(decoded)[0]).toBe('2022-03-12T11:32:19.000Z')
+  })
+
+  it('PMT', () => {
+    const decoded = decode('lab-cns/pmt_short.csv', { kind: 'csv', time: { column: 'Time', layout: `${seconds}.SSS` } })
+    expect(rows(decoded)).toBe(18)
+    expect(sum(decoded, 'ROI Sum')).toBe(27_007_116)
+    expect(values(decoded, 'PMT Current (A)')[0]).toBe(-1.519308e-13)
+  })
+
+  it('coil relay', () => {
+    const options = {
+      kind: 'csv',
+      delimiter: 'tab',
+      time: { column: 'Time', layout: seconds },
+      columns: { on: { from: 'CoilOperation', type: 'bool' } },
+      sameTime: 'keep',
+    }
+    const decoded = decode('lab-cns/coil_log.txt', options)
+    expect(values(decoded, 'on').filter(v => v === true).length).toBe(17)
+    expect(values(decoded, 'on').filter(v => v === false).length).toBe(15)
+    expect(new Set(times(decoded)).size).toBe(32)
+    expect(decode('lab-cns/coil_short.txt', options).rowsRejected).toBe(0)
+  })
+
+  it('ion beam', () => {
+    const decoded = decode('lab-cns/ion_short.csv', { kind: 'csv', time: { column: 'Timestamp', layout: seconds } })
+    expect([rows(decoded), decoded.frames[0]?.columns.length]).toEqual([18, 33])
+  })
+
+  it('heater', () => {
+    const decoded = decode('lab-cns/HeaterLog_20220314_100740_00001.csv', {
+      kind: 'csv',
+      encoding: 'cp932',
+      header: { skip: 6, names: ['date', 'time', 'centiseconds', 'target', 'measured'] },
+      time: { date: 'date', time: 'time', layout: seconds },
+      columns: { target: { unit: '%' }, measured: { unit: '%' } },
+    })
+    expect([rows(decoded), sum(decoded, 'target'), sum(decoded, 'measured')]).toEqual([60_000, 865_660, 865_705])
+    expect([times(decoded)[0], times(decoded).at(-1)]).toEqual(['2022-03-14T01:07:41.000Z', '2022-03-14T17:47:47.000Z'])
+  })
+
+  it('SSD pulses', () => {
+    const decoded = decode('lab-cns/ssd_short.csv', { kind: 'we7000' })
+    expect([rows(decoded), decoded.rowsRejected, decoded.finished]).toEqual([18, 0, undefined])
+    expect(times(decoded)[0]).toBe('2022-03-14T01:07:54.553786Z')
+    expect(values(decoded, 'PulseHeight').at(-1)).toBe(2477)
+    expect(decoded.frames[0]?.origin?.attributes?.Model).toBe('WE7562')
+    expect(decoded.frames[0]?.columns.some(c => c.name === 'status')).toBe(false)
+  })
+
+  it('plant messages', () => {
+    const decoded = decode('plant/temperature.jsonl', {
+      kind: 'jsonl',
+      time: {
+        column: 'timestamp',
+        layout: ['s', 'YYYY-MM-DD HH:mm:ss', 'YYYY/MM/DD HH:mm:ss', 'YYYYMMDDHHmmss'],
+        zone: 'UTC',
+      },
+      tags: { site: { column: 'plant_name' }, device: { column: 'lane_number' }, stream: 'temperature' },
+      columns: {
+        temperature: { required: true, unit: '°C' },
+        component: { type: 'text', from: 'component_info.component_type', required: true },
+      },
+    })
+    const lines = readFileSync(new URL('plant/temperature.jsonl', data), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map(l => JSON.parse(l))
+    const whole = lines.filter(l => l.temperature !== null && l.component_info.component_type !== undefined)
+    expect([decoded.rowsRead, rows(decoded)]).toEqual([lines.length, whole.length])
+    expect(sum(decoded, 'temperature')).toBeCloseTo(
+      whole.reduce((a, l) => a + Number(l.temperature), 0),
+      9,
+    )
+  })
+
+  it('coded lines', () => {
+    const decoded = decode('plant/Items.txt', {
+      kind: 'lines',
+      pattern: [
+        '^C(?<digits>\\d+)(?<id>Items-[A-Z]+-\\d{8}-[A-Z]{2})UU-(?<description>.*?)nxklh2022(?<modality>.+?)-(?<letters>[a-z]{3})',
+        '0\\.1(?<revision>.*?)\\\\R\\$\\$(?<uom>.*?)plantxi12(?<batch>\\D+?)(?<stamp>\\d{4}.*?|\\d\\d/.*?)(?<serial>[A-Z][a-z]*)k8',
+        '(?<shelfLife>.*?)bHM(?<shelfLifeDate>.*?)--(?<msd>.*?)P011(?<category>.*?)MD(?<msl>.*)$',
+      ].join(''),
+      tags: { device: { column: 'id' }, stream: 'item' },
+      columns: { digits: 'text', stamp: 'text', batch: 'text', category: 'text' },
+    })
+    expect([rows(decoded), decoded.rowsRejected]).toEqual([100, 0])
+    for (const stamp of values(decoded, 'stamp'))
+      expect(stamp).toMatch(/^(\d{8} \d\d-|\d{4}-\d\d-\d\d \d\d:|\d\d\/\d\d\/\d{4} \d\d:)\d\d[-:]\d\d$/)
+  })
+})
