@@ -19,7 +19,7 @@ export interface LogFile {
 }
 
 export interface LogFs {
-  /** Makes the folder and those above it. */
+  /** Makes the folder and those above it, where they are missing, durably. */
   makeDir(dir: string): Promise<void>
   /** Names of the folder's files. */
   list(dir: string): Promise<string[]>
@@ -76,7 +76,11 @@ const syncFd = (fd: number): Promise<void> => new Promise((resolve, reject) => f
 /** The real file system. */
 export const nodeLogFs: LogFs = {
   async makeDir(dir) {
-    await fs.promises.mkdir(dir, { recursive: true })
+    const first = await fs.promises.mkdir(dir, { recursive: true })
+    if (first === undefined) return
+    const above = path.dirname(path.resolve(first))
+    for (let made = path.resolve(dir); made !== above; made = path.dirname(made))
+      await nodeLogFs.syncDir(path.dirname(made))
   },
   list: dir => fs.promises.readdir(dir),
   async open(file, mode) {

@@ -20,6 +20,8 @@ import { RECORD_HEAD_BYTES, WRITE } from './segment.ts'
 import { createStore, type Store } from './store.ts'
 
 const MIB = 1024 * 1024
+/** Places in a segment are 32 bits wide. */
+const GIB = 1024 * MIB
 /** One write is no larger, unless one append is. */
 const groupBytesMax = 8 * MIB
 /** What was just written is kept for readers that follow closely, where it is no larger. */
@@ -42,9 +44,11 @@ type Settings = Required<Pick<LogOptions, keyof typeof defaults>> & LogOptions
 const checkSettings = (o: Settings): void => {
   for (const key of Object.keys(defaults) as (keyof typeof defaults)[]) {
     const value = o[key]
+    if (typeof value !== 'number') continue
     const least = key === 'syncDelayMsMax' || key === 'setAsideBytesMax' ? 0 : 1
-    if (typeof value === 'number' && !(Number.isSafeInteger(value) && value >= least)) {
-      throw new LogRangeError(`${key} is ${value}: give a whole number from ${least} on`)
+    const most = key === 'bytesMax' ? Number.MAX_SAFE_INTEGER : GIB
+    if (!Number.isSafeInteger(value) || value < least || value > most) {
+      throw new LogRangeError(`${key} is ${value}: give a whole number from ${least} to ${most}`)
     }
   }
   if (o.epoch !== undefined && !/^[A-Za-z0-9_-]{1,64}$/.test(o.epoch)) {
@@ -61,13 +65,14 @@ export const openLog = async (dir: string, options: LogOptions = {}): Promise<Lo
   const settings: Settings = { ...defaults, ...given }
   checkSettings(settings)
   const fs = settings.fs ?? nodeLogFs
-  await fs.makeDir(dir)
-  const unlock = await takeLock(fs, dir)
+  let unlock = async (): Promise<void> => undefined
   try {
+    await fs.makeDir(dir)
+    unlock = await takeLock(fs, dir)
     return await openLocked(dir, settings, fs, unlock)
   } catch (error) {
     await unlock().catch(() => undefined)
-    throw error
+    throw error instanceof LogError ? error : new LogDiskError(`${dir}: the log could not be opened`, error)
   }
 }
 
@@ -79,7 +84,9 @@ const openLocked = async (dir: string, o: Settings, fs: LogFs, unlock: () => Pro
   const snapshot = (): string => `{${[...state].map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(',')}}`
   const closing = new AbortController()
   let closed: Promise<void> | undefined
-  if (!store.active()) await store.begin(0, snapshot(), closing.signal).catch(() => undefined)
+  // A new log is on disk before it says who it is. Another is read, and says what fails when it is written to.
+  if (recovered.manifest === undefined && store.segments.length === 0) await store.begin(0, snapshot(), closing.signal)
+  else if (!store.active() && store.hasRoom()) await store.begin(0, snapshot(), closing.signal).catch(() => undefined)
 
   const waiting = new Set<() => void>()
   const wakeReaders = (): void => {
@@ -261,7 +268,7 @@ const createCommitter = (
     // The disk is at work: now there is time for those who wait for the write before.
     acknowledge()
     await written
-    if (written) {
+    if (bytes.length > 0) {
       syncs++
       recent = bytes.length <= recentBytesMax ? { segment, offset: from, bytes } : undefined
     }
@@ -300,7 +307,13 @@ const createCommitter = (
     const segment = store.active()
     if (!segment || first.bytes.length > roomOf(segment)) {
       acknowledge()
-      await store.begin(first.bytes.length, snapshot(), closing)
+      try {
+        await store.begin(first.bytes.length, snapshot(), closing)
+      } catch (error) {
+        if (!(error instanceof LogRangeError)) throw error
+        // It alone is at fault, unless it was withdrawn meanwhile.
+        if (queue[0] === first) take(1)[0]?.reject(error)
+      }
       return
     }
     const calls = take(countFitting(segment)).filter(hasRoomForState)
@@ -321,8 +334,7 @@ const createCommitter = (
         try {
           await step()
         } catch (error) {
-          if (error instanceof LogRangeError) take(1)[0]?.reject(error)
-          else failAll([], error)
+          failAll([], error)
         }
       }
     } while (durable.length > 0)

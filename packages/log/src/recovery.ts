@@ -574,8 +574,9 @@ const secureTail = async (
     const file = await fs.open(path.join(dir, segment.file), 'write')
     try {
       // What a sync that failed left in memory alone reads well now and is gone at the next power cut: write it again.
-      const unproven = await readAt(file, tail.unprovenFrom, tail.end - tail.unprovenFrom)
-      if (unproven.length > 0) await file.write(unproven, tail.unprovenFrom)
+      const unproven = Buffer.allocUnsafeSlow(Math.max(0, tail.end - tail.unprovenFrom))
+      const read = await file.read(unproven, tail.unprovenFrom)
+      if (read > 0) await file.write(unproven.subarray(0, read), tail.unprovenFrom)
       for (let at = tail.end; at < tail.nonZeroEnd; at += scanChunkBytes) {
         await file.write(new Uint8Array(Math.min(scanChunkBytes, tail.nonZeroEnd - at)), at)
       }

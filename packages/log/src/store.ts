@@ -52,6 +52,8 @@ export interface Store {
   active(): Segment | undefined
   bytes(): number
   isFull(): boolean
+  /** Another segment of the usual size fits without waiting or dropping. */
+  hasRoom(): boolean
   /** The number behind the last durable entry. */
   nextSeq(): number
   /** Begins a segment with room for `appendBytes`. Waits for a trim where the log is full; gives up when `signal` aborts. */
@@ -75,6 +77,9 @@ export const createStore = (
   const recordBytesMax = Math.max(recordBytes(limits.entryBytesMax), recordBytes(limits.stateBytesMax))
   const { numberFloor } = recovered
   let { appendable, gone, nextSeq } = recovered
+  const lastFound = segments.at(-1)
+  // A record longer than the header allows would not be found again.
+  if (lastFound && lastFound.recordBytesMax < recordBytesMax) appendable = false
   let file: LogFile | undefined
   let spare: { bytes: number; ready: Promise<void> } | undefined
   let closed = false
@@ -183,9 +188,11 @@ export const createStore = (
       throw error
     }
     if (isLoss) damage.addLost(first.firstSeq, through)
-    for (const segment of segments.splice(0, count)) await removeIfThere(fs, path.join(dir, segment.file))
-    await fs.syncDir(dir)
+    const taken = segments.splice(0, count)
     wakeBlocked?.()
+    // A file that stays, because this fails or the power goes, is removed when the log is opened.
+    for (const segment of taken) await removeIfThere(fs, path.join(dir, segment.file))
+    await fs.syncDir(dir)
   }
 
   const takeSpare = async (size: number): Promise<void> => {
@@ -266,6 +273,7 @@ export const createStore = (
     bytes,
     nextSeq: () => nextSeq,
     isFull: () => wakeBlocked !== undefined,
+    hasRoom: () => bytes() + usualBytes() <= limits.bytesMax,
     async begin(appendBytes, snapshot, signal) {
       const stateBytes = Buffer.byteLength(snapshot)
       const needed = 3 * HEADER_BYTES + 2 * stateBytes + appendBytes + RECORD_HEAD_BYTES
