@@ -20,7 +20,9 @@ export interface FileProgress {
   path?: string
   generation: number
   checkpoint: Checkpoint
-  head: string
+  /** How many of the first bytes, and their hash. */
+  head: { bytes: number; hash: string }
+  /** Hash of the last bytes before the offset. */
   tail: string
   rowsRead: number
   rowsRejected: number
@@ -73,13 +75,14 @@ export interface FileReaderOptions {
 }
 
 const headBytesMin = 4096
+/** How much longer than a header the head is. */
+const headBytesBeyond = 1024
 const tailBytesMax = 256
 const pushBytesMin = 4096
 const pushBytesMax = 512 * 1024
 
 const hash = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('base64url').slice(0, 16)
-const headLength = (offset: number, headBytes: number): number =>
-  Math.min(offset, Math.max(headBytesMin, headBytes + 1024))
+const headOf = (bytes: Uint8Array): FileProgress['head'] => ({ bytes: bytes.length, hash: hash(bytes) })
 
 /** `undefined` where the file has fewer bytes. */
 const bytesAt = async (handle: FileHandle, position: number, length: number): Promise<Buffer | undefined> => {
@@ -107,21 +110,22 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
   }
 
   const holds = async (progress: FileProgress, handle: FileHandle, size: number): Promise<boolean> => {
-    const { offset, headBytes } = progress.checkpoint
+    const { offset } = progress.checkpoint
     if (size < offset) return false
     if (offset === 0) return true
     const [head, tail] = await Promise.all([
-      hashAt(handle, 0, headLength(offset, headBytes)),
+      hashAt(handle, 0, progress.head.bytes),
       hashAt(handle, Math.max(0, offset - tailBytesMax), Math.min(offset, tailBytesMax)),
     ])
-    return head === progress.head && tail === progress.tail
+    return head === progress.head.hash && tail === progress.tail
   }
 
-  const open = (start: FileProgress, decoder: Decoder): Reading => {
+  const open = (start: FileProgress, decoder: Decoder, headSoFar: Uint8Array): Reading => {
     const { file, generation, path } = start
     let { offset } = start.checkpoint
     let { head, tail, rowsRead, rowsRejected } = start
-    let headLen = headLength(offset, start.checkpoint.headBytes)
+    // The bytes of the head, until it is as long as it shall be: hashed from what was decoded, never from a second look.
+    let headBytes: Uint8Array | undefined = headSoFar
     let firstNs = start.firstTime === undefined ? undefined : parseIsoNs(start.firstTime)
     let lastNs = start.lastTime === undefined ? undefined : parseIsoNs(start.lastTime)
     let finished = start.complete ?? false
@@ -164,6 +168,15 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
         pushBytes = Math.min(Math.max(pushBytesMax, pushBytes), pushBytes << 1)
       }
     }
+    const extendHead = (used: Uint8Array) => {
+      if (!headBytes) return
+      const missing = Math.max(headBytesMin, decoder.checkpoint().headBytes + headBytesBeyond) - headBytes.length
+      if (missing > 0) {
+        headBytes = Buffer.concat([headBytes, used.subarray(0, missing)])
+        head = headOf(headBytes)
+      }
+      if (missing <= used.length) headBytes = undefined
+    }
     const next = async (handle: FileHandle, size: number, last: boolean, atNs: bigint): Promise<Piece> => {
       for (;;) {
         const checkLen = Math.min(offset, tailBytesMax)
@@ -180,13 +193,7 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
           const kept = Math.min(offset + used, tailBytesMax)
           tail = hash(bytes.subarray(checkLen + used - kept, checkLen + used))
           offset += used
-          const wanted = headLength(offset, decoder.checkpoint().headBytes)
-          if (wanted !== headLen || head === '') {
-            headLen = wanted
-            // At the start of the file the head is at hand; otherwise it must be read again, and may be gone by now.
-            const inHand = offset - used === 0 && headLen <= bytes.length
-            head = (inHand ? hash(bytes.subarray(0, headLen)) : await hashAt(handle, 0, headLen)) ?? ''
-          }
+          extendHead(bytes.subarray(checkLen, checkLen + used))
           adapt(decoded)
           return { decoded, more: offset < size && !(atEnd && last) }
         }
@@ -225,19 +232,25 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
   return {
     holds,
     async cutAt(progress, handle, offset) {
-      const head = (await hashAt(handle, 0, headLength(offset, progress.checkpoint.headBytes))) ?? ''
+      const head = headOf((await bytesAt(handle, 0, Math.min(offset, progress.head.bytes))) ?? new Uint8Array(0))
       const tailLen = Math.min(offset, tailBytesMax)
       const tail = (await hashAt(handle, offset - tailLen, tailLen)) ?? ''
       return { ...progress, checkpoint: { ...progress.checkpoint, offset }, head, tail }
     },
     begin: progress =>
-      open(progress, makeDecoder({ ...context, file: progress.file, generation: progress.generation })),
+      open(
+        progress,
+        makeDecoder({ ...context, file: progress.file, generation: progress.generation }),
+        new Uint8Array(0),
+      ),
     async resume(progress, handle, size) {
       if (!(await holds(progress, handle, size))) return undefined
       const { file, generation, checkpoint } = progress
-      const head = await bytesAt(handle, 0, checkpoint.headBytes)
-      if (!head) return undefined
-      return open(progress, makeDecoder({ ...context, file, generation }, { checkpoint, head }))
+      const bytes = await bytesAt(handle, 0, Math.max(progress.head.bytes, checkpoint.headBytes))
+      if (!bytes) return undefined
+      const head = bytes.subarray(0, checkpoint.headBytes)
+      const decoder = makeDecoder({ ...context, file, generation }, { checkpoint, head })
+      return open(progress, decoder, bytes.subarray(0, progress.head.bytes))
     },
   }
 }
@@ -247,7 +260,7 @@ export const beginning = (file: string, generation: number): FileProgress => ({
   file,
   generation,
   checkpoint: { offset: 0, headBytes: 0, line: 0, state: null },
-  head: '',
+  head: { bytes: 0, hash: '' },
   tail: '',
   rowsRead: 0,
   rowsRejected: 0,

@@ -24,6 +24,8 @@ export interface Tracked {
   /** Size and mtime when it was last read to its end. */
   seen?: string
   goneAtMs?: number
+  /** How often it was left for the next look, for it changed since the last. */
+  postponed?: number
 }
 
 export interface FileTracker {
@@ -32,10 +34,10 @@ export interface FileTracker {
   /** False for one that was replaced: what it stood for goes on under another identity. */
   isFollowed(tracked: Tracked): boolean
   /**
-   * The file no longer holds what was read of it: it is a new generation, to be read from its beginning, and after all
-   * files that are older. `copy` still holds what was read, and perhaps more: made by a rotation before it truncated.
+   * The file no longer holds what was read of it: from the next look on it is a new generation. Gives the copy that still
+   * holds what was read, and perhaps more, where a rotation made one before it truncated the file.
    */
-  beginAnew(tracked: Tracked): Promise<{ copy?: Tracked; fresh: Tracked }>
+  beginAnew(tracked: Tracked): Promise<Tracked | undefined>
 }
 
 /**
@@ -230,12 +232,15 @@ export const createFileTracker = (options: FileTrackerOptions): FileTracker => {
     return alike
   }
 
+  /** Followed files by the names that they have and had. */
   const pathsOf = (): Map<string, Tracked[]> => {
     const byPath = new Map<string, Tracked[]>()
     for (const entry of tracked.values()) {
-      const had = byPath.get(entry.path)
-      if (had) had.push(entry)
-      else byPath.set(entry.path, [entry])
+      for (const path of new Set([entry.path, entry.progress.file])) {
+        const had = byPath.get(path)
+        if (had) had.push(entry)
+        else byPath.set(path, [entry])
+      }
     }
     return byPath
   }
@@ -260,9 +265,9 @@ export const createFileTracker = (options: FileTrackerOptions): FileTracker => {
     async beginAnew(entry) {
       let copy: Tracked | undefined
       if (entry.progress.checkpoint.offset > 0) {
-        const own = basename(entry.path)
+        const own = [basename(entry.path), basename(entry.progress.file)]
         for (const file of await neighbours(dirname(entry.path))) {
-          if (file.key === entry.key || !originalsOf(basename(file.path)).includes(own)) continue
+          if (file.key === entry.key || !originalsOf(basename(file.path)).some(name => own.includes(name))) continue
           if ((tracked.get(file.key)?.progress.checkpoint.offset ?? 0) > 0) continue
           const progress = await progressIn(entry, file)
           if (!progress) continue
@@ -277,7 +282,7 @@ export const createFileTracker = (options: FileTrackerOptions): FileTracker => {
       if (entry.found) place(fresh, entry.found)
       save(fresh.key, fresh.progress)
       log.info({ file: entry.path, generation: fresh.progress.generation }, 'file began anew')
-      return { fresh, ...(copy && { copy }) }
+      return copy
     },
   }
 }

@@ -66,6 +66,7 @@ const filePrefix = 'file:'
 const startedKey = 'started'
 /** Decoders kept between polls; a file beyond them goes on from its checkpoint. */
 const readingsMax = 1024
+const postponedMax = 3
 const openAheadMax = 16
 const foldersWatchedMax = 64
 /** Between two looks, so that a folder in which something changes all the time costs half a core at most. */
@@ -102,9 +103,20 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
       file.found !== undefined &&
       (file.seen !== seenText(file.found) || (rests(file) && !file.progress.complete && file.found.size > 0))
 
+    /** How many files began anew, and how often in a row new files had to wait for that. */
+    let anew = 0
+    let postponed = 0
     const isBegun = (file: Tracked) => file.progress.checkpoint.offset > 0
-    /** Files that were found to have begun anew in this look. */
-    const anew: Tracked[] = []
+
+    /**
+     * A new file that changed since the look may have been rotated since, unread: then its predecessor comes with the next
+     * look, and goes first. One that changes all the time is not waited for for ever.
+     */
+    const mayHaveBegunAnew = (file: Tracked, now: Omit<FoundFile, 'path'>): boolean => {
+      if (isBegun(file) || !file.found || seenText(file.found) === seenText(now)) return false
+      file.postponed = (file.postponed ?? 0) + 1
+      return file.postponed <= postponedMax
+    }
 
     const keep = (file: Tracked, reading: Reading) => {
       file.reading = reading
@@ -137,12 +149,13 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
         return { file, error: error as NodeJS.ErrnoException }
       }
     }
-    /** Reads a file to the size that it has now. Where it began anew: a copy of the old one, and itself after all others. */
+    /** Reads a file to the size that it has now. Where it began anew, a copy of the old one is read instead. */
     async function* read(prepared: Prepared, problems: string[]): AsyncGenerator<Batch> {
       const { file, handle, now, isThat, reading, error } = prepared
       try {
         if (error) throw error
         if (!handle || !now) return
+        if (reading && mayHaveBegunAnew(file, now)) return alarm.ring()
         if (reading) {
           keep(file, reading)
           yield* drain(file, reading, handle, now.size)
@@ -150,9 +163,10 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
         }
         if (!file.reading) alarm.ring()
         if (isThat && !reading) {
-          const { copy, fresh } = await tracker.beginAnew(file)
+          // The new generation comes with the next look, which also finds what was made since this one began.
+          anew++
+          const copy = await tracker.beginAnew(file)
           if (copy) yield* readAll([copy], problems)
-          anew.push(fresh)
         }
       } catch (error) {
         // One file that cannot be read does not keep the others waiting.
@@ -207,9 +221,14 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
         watchFolders(watchers, folder, folders, alarm.ring)
         health = healthOf(problems)
         const due = files.filter(isDue)
+        const before = anew
         yield* readAll(inOrder(due.filter(isBegun)), problems)
-        const rest = due.filter(file => !isBegun(file) && tracker.isFollowed(file))
-        yield* readAll(inOrder([...rest, ...anew.splice(0)]), problems)
+        // A new file may be the successor of one that began anew: the next look tells. Not for ever, though.
+        postponed = anew > before && postponed < postponedMax ? postponed + 1 : 0
+        if (postponed === 0) {
+          const rest = due.filter(file => !isBegun(file) && tracker.isFollowed(file))
+          yield* readAll(inOrder(rest), problems)
+        }
         if (signal.aborted) break
         skipping = false
         yield* take(batcher)
