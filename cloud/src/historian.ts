@@ -91,6 +91,11 @@ export interface Aggregate extends Bucket {
   computedAtMs: number
 }
 
+/** A local hour of a series whose aggregates have to be computed again. */
+export interface DirtyHour extends SeriesKey {
+  startNs: bigint
+}
+
 export interface AggregateQuery {
   level: Level
   resolution: Resolution
@@ -132,14 +137,20 @@ export interface Historian {
   buckets(query: BucketQuery): Promise<Bucket[]>
   /**
    * Replaces rows of the same (level, resolution, site, device, stream, column, startNs); with the cursor in the same
-   * transaction. An aggregate whose `rows` is 0 is deleted.
+   * transaction. An aggregate whose `rows` is 0 is deleted. `marks` adds and removes dirty hours in the same transaction.
    */
-  writeAggregates(rows: readonly Aggregate[], cursor?: number): Promise<void>
+  writeAggregates(
+    rows: readonly Aggregate[],
+    cursor?: number,
+    marks?: { add?: readonly DirtyHour[]; remove?: readonly DirtyHour[] },
+  ): Promise<void>
+  /** The hours that are marked dirty. */
+  dirtyHours(): Promise<DirtyHour[]>
   /** The last cursor given to `writeAggregates`; 0 where none was. */
   aggregatesCursor(): Promise<number>
   /** In order of start, then site, then device, then column. */
   readAggregates(query: AggregateQuery): AsyncIterable<Aggregate>
-  /** Deletes all aggregates, sets their cursor to 0 and keeps the stamp that the next ones are computed under, in one transaction. */
+  /** Deletes all aggregates and dirty hours, sets their cursor to 0 and keeps the stamp that the next ones are computed under, in one transaction. */
   clearAggregates(stamp?: string): Promise<void>
   /** The stamp last given to `clearAggregates`; '' where none was, or none was given. */
   aggregatesStamp(): Promise<string>

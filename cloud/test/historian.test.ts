@@ -68,6 +68,6 @@ it('the lake holds and aggregates what the oracle does, in every digit', async (
         await opened.close()
       }
     }),
-    { numRuns: 25, endOnFailure: true },
+    { numRuns: 15, endOnFailure: true },
   )
 }, 60_000)

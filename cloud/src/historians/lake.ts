@@ -25,7 +25,7 @@ export interface LakeOptions extends DatabaseOptions {
 }
 
 /** Changes when tables change so that an older file cannot be read: it is then built again from the journal. */
-const layout = '1'
+const layout = '2'
 
 /**
  * Opens or makes the lake.
@@ -55,6 +55,7 @@ export const openLake = async (options: LakeOptions): Promise<Historian> => {
       writeAggregates: aggregates.write,
       aggregatesCursor: () => cursor('aggregates'),
       readAggregates: aggregates.read,
+      dirtyHours: aggregates.dirtyHours,
       clearAggregates: aggregates.clear,
       aggregatesStamp: aggregates.stamp,
       close: database.close,

@@ -5,6 +5,7 @@ import {
   type Aggregate,
   type Bucket,
   type BucketQuery,
+  type DirtyHour,
   HISTORIAN_NS_MAX,
   HISTORIAN_NS_MIN,
   type Historian,
@@ -45,6 +46,7 @@ const cellOf = (column: Column, i: number): Cell => {
 export const createMemoryHistorian = (): Historian => {
   const all = new Map<string, Series>()
   const aggregates = new Map<string, Aggregate>()
+  const dirty = new Map<string, DirtyHour>()
   let cursor = 0
   let aggregatesCursor = 0
   let stamp = ''
@@ -140,7 +142,9 @@ export const createMemoryHistorian = (): Historian => {
 
     buckets: async query => bucketsOf(all.get(keyOf(query)), query, sorted),
 
-    async writeAggregates(rows, at) {
+    async writeAggregates(rows, at, marks) {
+      for (const hour of marks?.remove ?? []) dirty.delete(dirtyKey(hour))
+      for (const hour of marks?.add ?? []) dirty.set(dirtyKey(hour), { ...hour })
       for (const row of rows) {
         if (row.rows > 0) aggregates.set(aggregateKey(row), { ...row })
         else aggregates.delete(aggregateKey(row))
@@ -169,8 +173,10 @@ export const createMemoryHistorian = (): Historian => {
       )
       for (const row of found) yield { ...row }
     },
+    dirtyHours: async () => [...dirty.values()],
     async clearAggregates(next = '') {
       aggregates.clear()
+      dirty.clear()
       aggregatesCursor = 0
       stamp = next
     },
@@ -181,6 +187,7 @@ export const createMemoryHistorian = (): Historian => {
 
 const keyOf = (key: { site: string; device: string; stream: string }) =>
   JSON.stringify([key.site, key.device, key.stream])
+const dirtyKey = (hour: DirtyHour) => JSON.stringify([hour.site, hour.device, hour.stream, `${hour.startNs}`])
 const aggregateKey = (a: Aggregate) =>
   JSON.stringify([a.level, a.resolution, a.site, a.device, a.stream, a.column, `${a.startNs}`])
 /** By UTF-8 bytes, which is the order of code points. */

@@ -4,56 +4,92 @@
  * devices' rows. Nothing is ever incremented: late, repeated and corrected rows need no case of their own.
  *
  *     entries ─► dirty hours ─► historian.buckets ─► device hours ─► device days
- *                                                         └──► site hours └──► site days
+ *                    │                                  └──► site hours └──► site days
+ *                    └─ hot ─► marked in the historian ─► computed when due
  *
  * The runner hands over only entries that the historian has applied. What is written before the cursor is, if the process
  * dies between, computed once more: it comes out the same and keeps its revision.
+ *
+ * An hour that takes long to compute (millions of rows, and more coming) is hot: for a time that grows with its cost it is
+ * only marked, durably and together with the cursor, so that computing it again and again takes a bounded share of time.
  */
-import type { Aggregate, Historian, Resolution } from '../historian.ts'
+import type { Aggregate, Bucket, DirtyHour, Historian, Resolution } from '../historian.ts'
 import type { Projector } from '../projector.ts'
 import { nextDayStartMs, nextHourStartMs, type Site, type Sites } from '../sites.ts'
 import { dayRow, type Edges, hourRow, type Place, sameRow, siteRow, toMs, toNs } from './rollup/combine.ts'
 import { createDirty, type DirtyStream } from './rollup/dirty.ts'
+import { createPace } from './rollup/pace.ts'
 
 export interface RollupProjectorOptions {
   historian: Historian
   sites: Sites
   now(): Date
-  log: { info(o: object, m: string): void }
+  log: { info(o: object, m: string): void; error?(o: object, m: string): void }
   /** Told of every row that was stored anew or changed (or, with `rows` 0, deleted), once it is durable. */
   onAggregates?: (rows: readonly Aggregate[]) => void
   /** Marked hours held in memory; at more they are computed and written before more entries are looked at. */
   dirtyHoursMax?: number
   /** Marked hours (times devices) that are computed together and written in one transaction. */
   hoursPerWriteMax?: number
+  /** An hour that takes less is computed at once, however often. */
+  hotMsMin?: number
+  /** Share of time in which one hot hour is computed. */
+  dutyMax?: number
+  /** A hot hour waits no longer than this. */
+  deferMsMax?: number
+}
+
+export interface RollupProjector extends Projector {
+  /** Computes what is marked, due or not. */
+  settle(): Promise<void>
+  close(): Promise<void>
 }
 
 /** Part of the stamp: changes when rollups are computed differently. */
-const formula = '1'
+const formula = '2'
 const daysApartMax = 3
+const retryMs = 5_000
 
-export const createRollupProjector = (options: RollupProjectorOptions): Projector => {
+export const createRollupProjector = (options: RollupProjectorOptions): RollupProjector => {
   const { historian, sites, now, log, onAggregates, dirtyHoursMax = 50_000, hoursPerWriteMax = 5_000 } = options
+  const { hotMsMin = 100, dutyMax = 0.1, deferMsMax = 120_000 } = options
   const stamp = `${formula} ${sites.fingerprint()}`
   const dirty = createDirty(sites)
-  let checked = false
+  const pace = createPace({ hotMsMin, dutyMax, deferMsMax })
+  let begun = false
+  let closed = false
+  let timer: NodeJS.Timeout | undefined
+
+  // Entries and what falls due in between: one at a time.
+  let last: Promise<unknown> = Promise.resolve()
+  const alone = <T>(work: () => Promise<T>): Promise<T> => {
+    const mine = last.then(work)
+    last = mine.catch(() => {})
+    return mine
+  }
 
   /** Computed under other zones, opening hours or formulas: all is computed again, from the journal's beginning. */
-  const checkStamp = async (): Promise<void> => {
-    if (checked) return
+  const begin = async (): Promise<void> => {
+    if (begun) return
     const had = await historian.aggregatesStamp()
     if (had !== stamp) {
       if (had !== '') log.info({}, 'the sites have changed: rollups are computed again')
       await historian.clearAggregates(stamp)
     }
-    checked = true
+    for (const hour of await historian.dirtyHours()) pace.defer(hour)
+    begun = true
   }
 
-  const flush = async (): Promise<void> => {
-    for (const stream of dirty.take()) {
-      const site = sites.get(stream.site)
-      for (const portion of portionsOf(site, stream, hoursPerWriteMax)) {
-        const computed = await computePortion({ historian, sites, site, stream: stream.stream, portion })
+  /** Computes all that is marked in memory; returns the hours that are computed now. */
+  const flush = async (): Promise<DirtyHour[]> => {
+    const done: DirtyHour[] = []
+    for (const { site: id, stream, devices } of dirty.take()) {
+      const site = sites.get(id)
+      for (const portion of portionsOf(site, { site: id, stream, devices }, hoursPerWriteMax)) {
+        const computed = await computePortion({ historian, sites, site, stream, portion, now, onCost: pace.cost })
+        for (const [device, hours] of portion) {
+          for (const hour of hours) done.push({ site: id, device, stream, startNs: toNs(hour) })
+        }
         if (computed.length === 0) continue
         const computedAtMs = now().getTime()
         const rows = computed.map(row => ({ ...row, computedAtMs }))
@@ -61,30 +97,82 @@ export const createRollupProjector = (options: RollupProjectorOptions): Projecto
         onAggregates?.(rows)
       }
     }
+    return done
+  }
+
+  /** Marks of an earlier run or of hot hours: computed now. */
+  const computeDeferred = async (untilMs: number): Promise<void> => {
+    const due = pace.due(untilMs)
+    if (due.length === 0) return
+    for (const hour of due) dirty.add(hour)
+    await flush()
+    await historian.writeAggregates([], undefined, { remove: due })
+    for (const hour of due) pace.settled(hour)
+  }
+
+  const schedule = (waitMs = pace.waitMs(now().getTime())): void => {
+    if (closed || waitMs === undefined) return
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      alone(() => computeDeferred(now().getTime())).then(
+        () => schedule(),
+        error => {
+          log.error?.({ err: error }, 'marked hours could not be computed; they stay marked')
+          schedule(retryMs)
+        },
+      )
+    }, waitMs)
+    timer.unref()
   }
 
   return {
     name: 'rollup',
-    async cursor() {
-      await checkStamp()
-      return historian.aggregatesCursor()
-    },
-    async apply(entries) {
-      await checkStamp()
-      const last = entries.at(-1)?.seq
-      if (last === undefined) return
-      const applied = await historian.cursor()
-      if (applied < last) throw new Error(`the historian has applied ${applied} of ${last}: rollups wait for it`)
-      // A call that failed has left marks behind; they only mean some hours more.
-      for (const entry of entries) {
-        for (const frame of entry.frames) dirty.mark(frame)
-        if (dirty.size() > dirtyHoursMax) await flush()
-      }
-      await flush()
-      await historian.writeAggregates([], last)
+    cursor: () =>
+      alone(async () => {
+        await begin()
+        schedule()
+        return historian.aggregatesCursor()
+      }),
+    apply: entries =>
+      alone(async () => {
+        await begin()
+        const through = entries.at(-1)?.seq
+        if (through === undefined) return
+        const applied = await historian.cursor()
+        if (applied < through)
+          throw new Error(`the historian has applied ${applied} of ${through}: rollups wait for it`)
+        const [add, remove] = [new Map<string, DirtyHour>(), new Map<string, DirtyHour>()]
+        const flushDue = async () => {
+          const nowMs = now().getTime()
+          for (const hour of dirty.withdraw(hour => pace.isHot(hour, nowMs))) add.set(hourKey(hour), hour)
+          for (const hour of await flush()) if (pace.isDeferred(hour)) remove.set(hourKey(hour), hour)
+        }
+        // A call that failed has left marks behind; they only mean some hours more.
+        for (const entry of entries) {
+          for (const frame of entry.frames) dirty.mark(frame)
+          if (dirty.size() > dirtyHoursMax) await flushDue()
+        }
+        await flushDue()
+        for (const key of add.keys()) remove.delete(key)
+        await historian.writeAggregates([], through, { add: [...add.values()], remove: [...remove.values()] })
+        for (const hour of remove.values()) pace.settled(hour)
+        for (const hour of add.values()) pace.defer(hour)
+        schedule()
+      }),
+    settle: () =>
+      alone(async () => {
+        await begin()
+        await computeDeferred(Number.POSITIVE_INFINITY)
+      }),
+    async close() {
+      closed = true
+      clearTimeout(timer)
+      await last
     },
   }
 }
+
+const hourKey = (hour: DirtyHour): string => JSON.stringify([hour.site, hour.device, hour.stream, `${hour.startNs}`])
 
 /** Marked hours of some devices on days near each other. */
 type Portion = Map<string, Set<number>>
@@ -128,6 +216,9 @@ interface Work {
   site: Site
   stream: string
   portion: Portion
+  now(): Date
+  /** Told how long an hour took. */
+  onCost(hour: DirtyHour, ms: number, nowMs: number): void
 }
 
 /** The rows that differ from what is stored, with their new revisions. */
@@ -154,7 +245,9 @@ const computeDevice = async (work: Work, device: string, changed: Aggregate[]) =
 
   const marked = [...(portion.get(device) ?? [])].map(startMs => ({ startMs, endMs: nextHourStartMs(zone, startMs) }))
   const spans = marked.map(({ startMs, endMs }) => ({ fromNs: toNs(startMs), toNs: toNs(endMs) }))
+  const beganMs = work.now().getTime()
   const buckets = await historian.buckets({ site: site.id, device, stream, spans })
+  tellCosts(work, device, buckets, beganMs)
   const edgesOf = new Map(marked.map(edges => [edges.startMs, edges]))
   const hours: Aggregate[] = []
   for (const bucket of buckets) {
@@ -186,6 +279,17 @@ const computeDevice = async (work: Work, device: string, changed: Aggregate[]) =
     ),
   )
   return { hours, days }
+}
+
+/** Hours read together share the time by their rows. */
+const tellCosts = (work: Work, device: string, buckets: readonly Bucket[], beganMs: number): void => {
+  const nowMs = work.now().getTime()
+  const rows = new Map(buckets.map(bucket => [bucket.startNs, bucket.rows]))
+  const all = [...rows.values()].reduce((sum, n) => sum + n, 0)
+  for (const [startNs, n] of rows) {
+    const hour = { site: work.site.id, device, stream: work.stream, startNs }
+    work.onCost(hour, ((nowMs - beganMs) * n) / all, nowMs)
+  }
 }
 
 /** The site's rows of all buckets in which a device's row was computed. */

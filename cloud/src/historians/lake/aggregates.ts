@@ -9,7 +9,7 @@ import {
   UINTEGER,
   VARCHAR,
 } from '@duckdb/node-api'
-import type { Aggregate, AggregateQuery, Level, Resolution } from '../../historian.ts'
+import type { Aggregate, AggregateQuery, DirtyHour, Historian, Level, Resolution } from '../../historian.ts'
 import type { Database } from './database.ts'
 
 const columnsSql = `line uinteger, start bigint, stop bigint, date varchar, hour integer, weekday integer, n bigint, sum double,
@@ -20,6 +20,7 @@ const columnTypes = [
   DOUBLE, DOUBLE, BIGINT, BIGINT,
 ] // biome-ignore format: one type per column above
 export const aggregatesSql = [
+  'create table dirty (site varchar, device varchar, stream varchar, start bigint)',
   `create table hours (${columnsSql})`,
   `create table days (${columnsSql})`,
   'create table lines (id uinteger, level varchar, resolution varchar, site varchar, device varchar, stream varchar, col varchar)',
@@ -27,6 +28,8 @@ export const aggregatesSql = [
 const tableOf: Record<Resolution, string> = { hour: 'hours', day: 'days' }
 const pageRowsMax = 20_000
 const chunkRowsMax = 2048
+
+type Marks = NonNullable<Parameters<Historian['writeAggregates']>[2]>
 
 /** What an id in `line` stands for. */
 type Line = Pick<Aggregate, 'level' | 'resolution' | 'site' | 'device' | 'stream' | 'column'> & { id: number }
@@ -99,7 +102,23 @@ export const createAggregates = async (database: Database) => {
     await writer.run('drop table staged')
   }
 
-  const write = async (rows: readonly Aggregate[], cursor?: number): Promise<void> => {
+  const mark = async (writer: DuckDBConnection, { add = [], remove = [] }: Marks): Promise<void> => {
+    const values = (hour: DirtyHour) => [hour.site, hour.device, hour.stream, hour.startNs]
+    const same = 'site = $1 and device = $2 and stream = $3 and start = $4::bigint'
+    for (const hour of [...remove, ...add]) await writer.run(`delete from dirty where ${same}`, values(hour))
+    for (const hour of add) await writer.run('insert into dirty values ($1, $2, $3, $4)', values(hour))
+  }
+  const dirtyHours = async (): Promise<DirtyHour[]> =>
+    (await database.rows('select distinct site, device, stream, start from dirty')).map(
+      ([site, device, stream, start]) => ({
+        site: String(site),
+        device: String(device),
+        stream: String(stream),
+        startNs: start as bigint,
+      }),
+    )
+
+  const write = async (rows: readonly Aggregate[], cursor?: number, marks: Marks = {}): Promise<void> => {
     try {
       await database.transaction(async writer => {
         for (const resolution of ['hour', 'day'] as const) {
@@ -109,6 +128,7 @@ export const createAggregates = async (database: Database) => {
             rows.filter(row => row.resolution === resolution),
           )
         }
+        await mark(writer, marks)
         if (cursor !== undefined) {
           await writer.run("update cursors set seq = $1 where name = 'aggregates'", [BigInt(cursor)])
         }
@@ -152,7 +172,7 @@ export const createAggregates = async (database: Database) => {
 
   const clear = async (stamp = ''): Promise<void> => {
     await database.transaction(async writer => {
-      for (const table of ['hours', 'days', 'lines']) await writer.run(`delete from ${table}`)
+      for (const table of ['hours', 'days', 'lines', 'dirty']) await writer.run(`delete from ${table}`)
       await writer.run("update cursors set seq = 0 where name = 'aggregates'")
       await writer.run("delete from meta where key = 'aggregates'")
       await writer.run("insert into meta values ('aggregates', $1)", [stamp])
@@ -163,7 +183,7 @@ export const createAggregates = async (database: Database) => {
   const stamp = async (): Promise<string> =>
     String((await database.rows("select value from meta where key = 'aggregates'"))[0]?.[0] ?? '')
 
-  return { write, read, clear, stamp }
+  return { write, read, clear, stamp, dirtyHours }
 }
 
 const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))

@@ -1,8 +1,9 @@
 /** Which local hours of which series have to be computed again. Names only: rows are read from the historian. */
 import type { Frame } from '@penstock/frame'
 import { NS_PER_MS } from '@penstock/frame'
+import type { DirtyHour, SeriesKey } from '../../historian.ts'
 import { nextHourStartMs, type Sites } from '../../sites.ts'
-import { toNs } from './combine.ts'
+import { toMs, toNs } from './combine.ts'
 
 /** Dirty hours (UTC start in ms) of the devices of one stream of one site. */
 export interface DirtyStream {
@@ -15,17 +16,17 @@ export const createDirty = (sites: Sites) => {
   const streams = new Map<string, DirtyStream>()
   let hours = 0
 
-  const hoursOf = (frame: Frame): Set<number> => {
-    const key = JSON.stringify([frame.site, frame.stream])
+  const hoursOf = ({ site, device, stream: name }: SeriesKey): Set<number> => {
+    const key = JSON.stringify([site, name])
     let stream = streams.get(key)
     if (!stream) {
-      stream = { site: frame.site, stream: frame.stream, devices: new Map() }
+      stream = { site, stream: name, devices: new Map() }
       streams.set(key, stream)
     }
-    let set = stream.devices.get(frame.device)
+    let set = stream.devices.get(device)
     if (!set) {
       set = new Set()
-      stream.devices.set(frame.device, set)
+      stream.devices.set(device, set)
     }
     return set
   }
@@ -49,6 +50,28 @@ export const createDirty = (sites: Sites) => {
         set.add(startMs)
       }
       hours += set.size - before
+    },
+    add(hour: DirtyHour): void {
+      const set = hoursOf(hour)
+      const before = set.size
+      set.add(toMs(hour.startNs))
+      hours += set.size - before
+    },
+    /** Takes the marks back that a test picks. */
+    withdraw(picks: (hour: DirtyHour) => boolean): DirtyHour[] {
+      const picked: DirtyHour[] = []
+      for (const { site, stream, devices } of streams.values()) {
+        for (const [device, set] of devices) {
+          for (const startMs of set) {
+            const hour = { site, device, stream, startNs: toNs(startMs) }
+            if (!picks(hour)) continue
+            set.delete(startMs)
+            hours--
+            picked.push(hour)
+          }
+        }
+      }
+      return picked
     },
     /** Marked hours of all series. */
     size: () => hours,
