@@ -96,6 +96,15 @@ describe('GET /v1/events', () => {
     await expect.poll(() => world.live.stats().clients).toBe(0)
   })
 
+  it('lets go where only its stream is given up', async () => {
+    const world = createWorld()
+    const reader = (await world.request('/v1/events')).body?.getReader()
+    await reader?.read()
+    expect(world.live.stats().clients).toBe(1)
+    await reader?.cancel()
+    expect(world.live.stats().clients).toBe(0)
+  })
+
   it('cuts off a client that does not read, and holds little for it', async () => {
     const live = createLive({ run: 'r1', now: Date.now, coalesceMs: 0 })
     const world = createWorld({ deps: { live } })

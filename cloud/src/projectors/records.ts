@@ -124,8 +124,8 @@ export const openRecords = async (file: string, options: { memoryMbMax?: number 
     const fresh = entries.filter(entry => entry.seq > cursor)
     const seq = fresh.at(-1)?.seq
     if (seq === undefined) return
-    await write.run('begin')
     try {
+      await write.run('begin')
       await appendRejects(write, fresh)
       await appendLosses(write, fresh)
       await replaceLedger(write, fresh)

@@ -106,6 +106,7 @@ const optionsOf = (
   const colour = (name: string) => style.getPropertyValue(name).trim()
   const font = `12px ${style.fontFamily}`
   const line = { points: { show: false }, spanGaps: false }
+  const narrow = width / Math.max(1, places().length) < 12
   return {
     width,
     height,
@@ -135,8 +136,8 @@ const optionsOf = (
         paths: barPaths(colour('--bar'), colour('--bar-open'), places),
       },
       // A halo, so that the line stays apart from the bars in every colour.
-      { label: 'Baseline', stroke: colour('--panel'), width: 5, ...line },
-      { label: 'Baseline', stroke: colour('--baseline'), width: 2, ...line },
+      { label: 'Baseline', stroke: colour('--panel'), width: narrow ? 3 : 5, ...line },
+      { label: 'Baseline', stroke: colour('--baseline'), width: narrow ? 1.25 : 2, ...line },
     ],
     hooks: {
       drawClear: [u => drawGaps(u, places(), { failed: colour('--warn'), missing: colour('--gap') })],
