@@ -71,3 +71,21 @@ test.each(['EIO', 'ENOSPC'] as const)('%s at every call of open, append, rotate 
   }
   expect(calls).toBeGreaterThan(100)
 })
+
+test('what a failed sync left behind is never read, though the next append is of the same size', async () => {
+  for (let seed = 1; seed <= 8; seed++) {
+    const disk = createMemoryDisk(seed)
+    const log = await open(disk)
+    await log.append([Buffer.from('one..')])
+    disk.setFate(call => (call.name === 'writeDurably' ? 'EIO' : undefined))
+    const refused = await Promise.allSettled(['two..', 'three', 'four.'].map(text => log.append([Buffer.from(text)])))
+    expect(refused.map(r => r.status)).toEqual(['rejected', 'rejected', 'rejected'])
+    disk.setFate(undefined)
+    expect(await log.append([Buffer.from('TWO..')])).toBe(2)
+    disk.kill()
+    disk.remove(`${dir}/lock`)
+    const again = await open(disk)
+    expect((await readAll(again)).map(e => Buffer.from(e.body).toString())).toEqual(['one..', 'TWO..'])
+    await again.close()
+  }
+})
