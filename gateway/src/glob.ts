@@ -23,6 +23,15 @@ export const createGlob = (patterns: readonly string[]): Glob => {
   }
 }
 
+export const isGlob = (pattern: string): boolean => {
+  try {
+    createGlob([pattern])
+    return true
+  } catch {
+    return false
+  }
+}
+
 type Segment = RegExp | '**'
 
 const expandBraces = (pattern: string): string[] => {
@@ -47,7 +56,7 @@ const segmentOf = (text: string): Segment => {
     else if (set) {
       source += `[${set[1] ? '^' : ''}${(set[2] ?? '').replace(/[\\^[]/g, '\\$&')}]`
       i += set[0].length - 1
-    } else source += c.replace(/[\\^$.|+(){}[\]/-]/g, '\\$&')
+    } else source += c.replace(/[\\^$.|+(){}[\]]/, '\\$&')
   }
   return new RegExp(`^${source}$`, 'u')
 }

@@ -2,6 +2,7 @@
 import { byteSize, zone } from '@penstock/config'
 import { nameSchema } from '@penstock/frame'
 import * as z from 'zod'
+import { isGlob } from './glob.ts'
 
 /** Where readings belong when their format does not say; `site` and `zone` default to those of the gateway. */
 export const placementShape = {
@@ -16,8 +17,10 @@ export const sourceId = nameSchema
   .regex(/^[^/]+$/, 'holds a "/"')
   .describe('Unique name of the source; keep it, for its resume state hangs on it')
 
+export const pattern = z.string().min(1).max(4096).refine(isGlob, 'is not a pattern: a set such as [a-c] runs upwards')
+
 export const patternOption = z
-  .union([z.string().min(1), z.array(z.string().min(1)).min(1).max(100)], {
+  .union([pattern, z.array(pattern).min(1).max(100)], {
     error: 'expected a pattern such as "*.csv", or a list of patterns',
   })
   .default('*')

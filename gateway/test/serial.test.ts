@@ -168,18 +168,22 @@ describe('a serial line', () => {
 
   it('does not trust a first line that comes at once after opening', async () => {
     const port = newFakePort()
-    const { source } = run({ firstLine: 'auto' }, port)
+    const { source } = run({ firstLine: 'auto', quietMs: 60_000 }, port)
     await opened(port)
     port.say('7\nn=8\n')
     await arrived([8])
     expect(rejects()).toMatchObject([{ text: '7', reason: expect.stringMatching(/beginning may be missing/) }])
-    port.pull('close')
-    port.plug()
-    await opened(port, 2)
-    await new Promise(resolve => setTimeout(resolve, 60))
-    port.say('n=9\n')
-    await arrived([8, 9])
     expect(source.health()).toEqual({ health: 'ok' })
+  })
+
+  it('trusts a first line that comes after a pause', async () => {
+    const port = newFakePort()
+    run({ firstLine: 'auto', quietMs: 1 }, port)
+    await opened(port)
+    await new Promise(resolve => setTimeout(resolve, 20))
+    port.say('n=9\n')
+    await arrived([9])
+    expect(rejects()).toEqual([])
   })
 
   it('sends what is to be said after opening, and asks again and again', async () => {

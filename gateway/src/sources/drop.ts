@@ -21,7 +21,15 @@ import { createBatcher } from '../batcher.ts'
 import { moveFile } from '../file-mover.ts'
 import { beginning, createFileReader, type FileProgress, type FileReader } from '../file-reader.ts'
 import { createGlob, type FoundFile, findFile, findFiles, type Glob, identityOf } from '../glob.ts'
-import { frameRowsMax, type Placed, patternOption, placementShape, recordBytesMax, sourceId } from '../placement.ts'
+import {
+  frameRowsMax,
+  type Placed,
+  pattern,
+  patternOption,
+  placementShape,
+  recordBytesMax,
+  sourceId,
+} from '../placement.ts'
 import type { Batch, Cursor, Source, SourceDeps } from '../source.ts'
 
 const temporaryNames = [
@@ -46,7 +54,7 @@ export const dropOptions = z
     folder: path.describe('Folder into which files are put'),
     pattern: patternOption,
     ignore: z
-      .array(z.string().min(1))
+      .array(pattern)
       .max(100)
       .default(temporaryNames)
       .describe('Names that are never read: files that are still being written'),

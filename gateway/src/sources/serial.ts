@@ -57,7 +57,10 @@ export const serialOptions = z
     firstLine: z
       .enum(['auto', 'keep', 'reject'])
       .default('auto')
-      .describe('The first line after opening may lack its beginning. auto: rejected where bytes came at once'),
+      .describe(
+        'The first line after opening may lack its beginning. auto: rejected where bytes came within `quietMs`',
+      ),
+    quietMs: duration.default(40).describe('Bytes that come sooner after opening may be the end of a line'),
     open: z.array(text).max(100).default([]).describe('Lines to send after opening'),
     poll: z
       .strictObject({ line: text, everyMs: duration.pipe(z.int().min(10)) })
@@ -84,8 +87,6 @@ export interface SerialDeps extends SourceDeps {
 const probeMs = 500
 const writeMsMax = 5000
 const rowsMax = 4096
-/** Bytes that come sooner than this after opening may be the end of a line whose beginning nobody read. */
-const quietMs = 40
 
 export const openSerial = (options: SerialOptions, deps: SerialDeps): Source => {
   const { openPort = openSerialPort, listPorts = listSerialPorts, random = Math.random } = deps
@@ -209,7 +210,8 @@ async function* listen(
   }
   const take = (bytes: Uint8Array) => {
     heard()
-    if (isFirst && options.firstLine === 'auto') mayBeCut ||= nowMs() - openedMs < quietMs && options.open.length === 0
+    if (isFirst && options.firstLine === 'auto')
+      mayBeCut ||= nowMs() - openedMs < options.quietMs && options.open.length === 0
     isFirst = false
     if (frames.length + rejects.length === 0) sinceMs = nowMs()
     let whole: Uint8Array[] = []
