@@ -1,11 +1,15 @@
 /**
  * The short way through rows of delimited text: one pass from bytes to typed arrays, no object and no string a row. A
  * row that holds anything but plain cells is left to the long way: nothing of it is kept here.
+ *
+ * Where a row is nothing but a time and numbers of one series, its numbers go straight into the series' columns; else
+ * they wait in `rows.numbers` until `rows.finish` has looked at the other cells.
  */
 import type { Cells } from './cells.ts'
-import { POW10 } from './number.ts'
-import type { RowReader } from './row.ts'
-import type { RowPlace } from './series.ts'
+import { PLAIN_EMPTY, PLAIN_INT, readPlainNumber } from './csv-number.ts'
+import type { PlainSeries, RowReader } from './row.ts'
+import { type RowPlace, spanMsMax } from './series.ts'
+import { LOCAL_TIME, NO_TIME } from './time-layout.ts'
 
 export interface FastRows {
   rows: number
@@ -22,7 +26,6 @@ export interface FastReader {
 
 const LF = 10
 const CR = 13
-const exactMax = Number.MAX_SAFE_INTEGER
 
 /** @returns undefined where the columns do not allow of the short way: one field serves as a number and as something else */
 export const createFastReader = (
@@ -34,176 +37,161 @@ export const createFastReader = (
   recordBytesMax: number,
 ): FastReader | undefined => {
   const { numbers, numberFields, cellsMin, otherFields } = rows
-  const slots = new Int32Array(Math.max(1, ...numberFields.map(n => n.field + 1))).fill(-1)
+  const fields = Math.max(1, ...numberFields.map(n => n.field + 1))
+  const slots = new Int32Array(fields).fill(-1)
   for (const [slot, n] of numberFields.entries()) {
     if (slots[n.field] !== -1 || otherFields.includes(n.field)) return undefined
     slots[n.field] = slot
   }
-  const known = slots.length
-  const isInt = Uint8Array.from(numberFields, n => (n.int ? 1 : 0))
   const decimals = Uint8Array.from(numberFields, n => n.decimal)
-  const emptyIsHole = Uint8Array.from(numberFields, n => (n.emptyIsNull && !n.required ? 1 : 0))
+  const flags = Uint8Array.from(
+    numberFields,
+    n => (n.int ? PLAIN_INT : 0) | (n.emptyIsNull && !n.required ? PLAIN_EMPTY : 0),
+  )
   const time = rows.timeCell([delimiter, quote])
   const timeField = time?.field ?? -1
   const timeWidth = time?.width ?? 0
   const widthMax = width ?? 0x7fffffff
   const place: RowPlace = { firstLine: 0, lastLine: 0, firstByte: 0, lastByte: 0 }
   const result: FastRows = { rows: 0, end: 0, skipLf: false }
+  const at = new Float64Array(2)
 
-  const fixed = {
-    delimiter,
-    quote,
-    timeField,
-    timeWidth,
-    known,
-    slots,
-    isInt,
-    decimals,
-    emptyIsHole,
-    numbers,
-    cellsMin,
-    widthMax,
-    recordBytesMax,
+  /** One row's cells: the numbers into target[first + slot · stride], the places of the others into `cells`. Returns its end or −1. */
+  const readCells = (
+    cells: Cells,
+    from: number,
+    limit: number,
+    target: Float64Array,
+    first: number,
+    stride: number,
+  ): number => {
+    const { bytes, starts, ends } = cells
+    let p = from
+    let field = 0
+    for (;;) {
+      const slot = field < fields ? (slots[field] as number) : -1
+      if (slot >= 0) {
+        p = readPlainNumber(
+          bytes,
+          p,
+          target,
+          first + slot * stride,
+          delimiter,
+          decimals[slot] as number,
+          flags[slot] as number,
+        )
+        if (p < 0) return -1
+      } else {
+        if (bytes[p] === quote || field >= starts.length) return -1
+        starts[field] = p
+        p = cellEnd(bytes, p, limit, field)
+        ends[field] = p
+      }
+      field++
+      if (bytes[p] !== delimiter) break
+      p++
+    }
+    // Cells behind the last column must be empty.
+    while (field > widthMax && starts[field - 1] === ends[field - 1]) field--
+    cells.count = field
+    return field < cellsMin || field > widthMax || p - from > recordBytesMax ? -1 : p
+  }
+
+  const cellEnd = (bytes: Uint8Array, from: number, limit: number, field: number): number => {
+    let p = from
+    if (field === timeField && p + timeWidth < limit) {
+      // A time of its usual length is not searched for its end; whether it is one, its reader finds out.
+      const behind = bytes[p + timeWidth] as number
+      if (behind === delimiter || behind === LF || behind === CR) return p + timeWidth
+    }
+    let c = bytes[p] as number
+    while (c !== delimiter && c !== LF && c !== CR) c = bytes[++p] as number
+    return p
+  }
+
+  const startsPlainly = (c: number): boolean => c > 32 && c !== commentFirst
+
+  /** Position behind the line end at `end`. */
+  const behindLine = (bytes: Uint8Array, end: number): number => {
+    const p = end + 1
+    if (bytes[end] !== CR) return p
+    if (p === bytes.length) result.skipLf = true
+    return bytes[p] === LF ? p + 1 : p
+  }
+
+  const readRows: FastReader['read'] = (cells, from, limit, line, offset, atNs) => {
+    const { bytes } = cells
+    let p = from
+    let count = 0
+    while (p < limit && startsPlainly(bytes[p] as number)) {
+      const end = readCells(cells, p, limit, numbers, 0, 1)
+      if (end < 0) break
+      place.firstLine = line + count + 1
+      place.lastLine = place.firstLine
+      place.firstByte = offset + p
+      place.lastByte = offset + end
+      if (rows.finish(cells, place, atNs) !== undefined) break
+      count++
+      p = behindLine(bytes, end)
+    }
+    result.rows = count
+    result.end = p
+    return result
+  }
+
+  /** Rows of a time and numbers only, into the one series that they belong to. */
+  const readSeries = (
+    { series, clock, readTime }: PlainSeries,
+    cells: Cells,
+    from: number,
+    limit: number,
+    line: number,
+    offset: number,
+  ): FastRows => {
+    const { bytes } = cells
+    const low = clock.low
+    const high = clock.high
+    const shift = clock.offset
+    const rowsMax = rows.sink.prepare(series)
+    const { offsets, numbers: table, capacity } = series
+    let row = series.rows
+    let startMs = series.startMs
+    let startNs = series.startNs
+    const rowsBefore = row
+    let p = from
+    let lastEnd = from
+    while (p < limit && row < rowsMax && startsPlainly(bytes[p] as number)) {
+      const end = readCells(cells, p, limit, table, row, capacity)
+      if (end < 0) break
+      const found = readTime(cells, at)
+      const local = at[0] as number
+      // Days near a change of the clocks, and times that are none, go the long way.
+      if (found === NO_TIME || (found === LOCAL_TIME && !(local >= low && local < high))) break
+      const ms = found === LOCAL_TIME ? local - shift : local
+      const ns = at[1] as number
+      if (row === 0) {
+        startMs = ms
+        startNs = ns
+        rows.sink.begin(series, ms, ns, line + 1, offset + p)
+      }
+      const sinceMs = ms - startMs
+      if (sinceMs > spanMsMax || sinceMs < -spanMsMax) break
+      offsets[row] = sinceMs * 1e6 + (ns - startNs)
+      row++
+      lastEnd = end
+      p = behindLine(bytes, end)
+    }
+    result.rows = row - rowsBefore
+    result.end = p
+    if (row > rowsBefore) rows.sink.commit(series, row, line + row - rowsBefore, offset + lastEnd)
+    return result
   }
 
   const read: FastReader['read'] = (cells, from, limit, line, offset, atNs) => {
-    // Locals, not the closure's variables: the loop keeps them in registers.
-    const { bytes, starts, ends } = cells
-    const {
-      delimiter,
-      quote,
-      timeField,
-      timeWidth,
-      known,
-      slots,
-      isInt,
-      decimals,
-      emptyIsHole,
-      numbers,
-      cellsMin,
-      widthMax,
-      recordBytesMax,
-    } = fixed
-    let p = from
-    let count = 0
-    let rowStart = p
     result.skipLf = false
-    rowLoop: while (p < limit) {
-      rowStart = p
-      let c = bytes[p] as number
-      if (c <= 32 || c === commentFirst) break
-      let field = 0
-      for (;;) {
-        const slot = field < known ? (slots[field] as number) : -1
-        if (slot >= 0) {
-          c = bytes[p] as number
-          const negative = c === 45
-          if (negative || c === 43) c = bytes[++p] as number
-          const digitsFrom = p
-          // Up to nine digits fit 32 bits, in which adding a digit is far quicker than in a double.
-          let whole = 0
-          let d = c ^ 48
-          while (d <= 9) {
-            whole = (Math.imul(whole, 10) + d) | 0
-            c = bytes[++p] as number
-            d = c ^ 48
-          }
-          let value: number = whole
-          let exponent = 0
-          let digits = p - digitsFrom
-          if (c === decimals[slot]) {
-            if (isInt[slot] === 1) break rowLoop
-            const fractionFrom = p + 1
-            let fraction = 0
-            c = bytes[++p] as number
-            d = c ^ 48
-            while (d <= 9) {
-              fraction = (Math.imul(fraction, 10) + d) | 0
-              c = bytes[++p] as number
-              d = c ^ 48
-            }
-            exponent = fractionFrom - p
-            if (exponent < -22) break rowLoop
-            if (digits - exponent === 0) break rowLoop
-            value = whole * (POW10[-exponent] as number) + fraction
-            if (digits <= 9) digits = -exponent
-          }
-          if (digits > 9) {
-            value = 0
-            for (let q = digitsFrom; q < p; q++) {
-              const digit = (bytes[q] as number) ^ 48
-              if (digit <= 9) value = value * 10 + digit
-            }
-          } else if (p === digitsFrom) {
-            const signed = negative || (p > from && bytes[p - 1] === 43)
-            if (signed || emptyIsHole[slot] === 0) break rowLoop
-            value = Number.NaN
-          }
-          if (value > exactMax) break rowLoop
-          if ((c | 32) === 101) {
-            if (isInt[slot] === 1) break rowLoop
-            c = bytes[++p] as number
-            const down = c === 45
-            if (down || c === 43) c = bytes[++p] as number
-            const exponentFrom = p
-            let e = 0
-            d = c ^ 48
-            while (d <= 9) {
-              e = (Math.imul(e, 10) + d) | 0
-              c = bytes[++p] as number
-              d = c ^ 48
-            }
-            if (p === exponentFrom || p - exponentFrom > 4) break rowLoop
-            exponent += down ? -e : e
-          }
-          if (c !== delimiter && c !== LF && c !== CR) break rowLoop
-          if (exponent < 0) {
-            if (exponent < -22) break rowLoop
-            value /= POW10[-exponent] as number
-          } else if (exponent > 0) {
-            if (exponent > 22) break rowLoop
-            value *= POW10[exponent] as number
-          }
-          numbers[slot] = negative ? -value : value
-        } else {
-          c = bytes[p] as number
-          if (c === quote || field >= starts.length) break rowLoop
-          starts[field] = p
-          if (field === timeField && p + timeWidth < limit) {
-            // A time of its usual length is not searched for its end; whether it is one, `finish` finds out.
-            const behind = bytes[p + timeWidth] as number
-            if (behind === delimiter || behind === LF || behind === CR) {
-              p += timeWidth
-              c = behind
-            }
-          }
-          while (c !== delimiter && c !== LF && c !== CR) c = bytes[++p] as number
-          ends[field] = p
-        }
-        field++
-        if (c !== delimiter) break
-        p++
-      }
-      if (field < cellsMin || p - rowStart > recordBytesMax) break
-      // Cells behind the last column must be empty.
-      while (field > widthMax && starts[field - 1] === ends[field - 1]) field--
-      if (field > widthMax) break
-      cells.count = field
-      place.firstLine = place.lastLine = line + count + 1
-      place.firstByte = offset + rowStart
-      place.lastByte = offset + p
-      if (rows.finish(cells, place, atNs) !== undefined) break
-      count++
-      p++
-      if (c === CR) {
-        if (p === bytes.length) result.skipLf = true
-        else if (bytes[p] === LF) p++
-      }
-      rowStart = p
-    }
-    result.rows = count
-    result.end = rowStart
-    return result
+    const { plain } = rows
+    if (!plain || plain.series.overlap.inside) return readRows(cells, from, limit, line, offset, atNs)
+    return readSeries(plain, cells, from, limit, line, offset)
   }
   return { read }
 }

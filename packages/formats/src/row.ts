@@ -3,7 +3,7 @@
  * UTC, each column's cell becomes its value; or the row is refused with one sentence.
  */
 import { type Json, LIMITS, parseIsoNs, STATUS_NOT_A_NUMBER } from '@penstock/frame'
-import { type Cells, textOf, trimCell } from './cells.ts'
+import { type Cells, createCells, textOf, trimCell } from './cells.ts'
 import type { DecoderContext } from './decoder.ts'
 import { readNumber, saysNotANumber } from './number.ts'
 import { type ColumnsOptions, type FieldRef, listColumns, type TagsOptions, type TimeOptions } from './options.ts'
@@ -60,6 +60,13 @@ interface OtherField {
   truths: ReadonlyMap<string, boolean>
 }
 
+/** The one series of a file whose rows are a time and numbers, nothing else, with what their times need. */
+export interface PlainSeries {
+  series: Series
+  clock: ZoneClock
+  readTime(cells: Cells, at: Float64Array): Reading
+}
+
 export interface RowReader {
   /** Values of the number columns of the row at hand; NaN is a hole. Filled by `readNumbers` or by a faster loop of the format's own. */
   readonly numbers: Float64Array
@@ -78,6 +85,8 @@ export interface RowReader {
    */
   finish(cells: Cells, place: RowPlace, atNs: bigint | undefined): string | undefined
   readonly sink: Sink
+  /** Set where a row needs no more than `numbers` and its time: no tags, texts, sentinels or moved times. */
+  readonly plain: PlainSeries | undefined
 }
 
 /** Remembered rows of tags; beyond, the memory begins anew. */
@@ -274,7 +283,11 @@ export const createRowReader = (
     return { field: clockFields.used[0] ?? 0, width: fixed.width }
   }
 
-  return { numbers, numberFields, cellsMin, timeCell, otherFields, readNumbers, finish, sink }
+  const isPlain = tags.fields.length === 0 && others.length === 0 && !hasSentinels && spreads === 'replace'
+  const { series, clock } = isPlain ? entryOf(createCells('utf-8')) : {}
+  const plain = series && clock ? { series, clock, readTime } : undefined
+
+  return { numbers, numberFields, cellsMin, timeCell, otherFields, readNumbers, finish, sink, plain }
 }
 
 const truths = new Map<string, boolean>([

@@ -60,6 +60,12 @@ export interface Sink {
     status: string | null,
     place: RowPlace,
   ): void
+  /** For a loop that writes rows itself: makes room for at least one, and returns how many rows the series may have. */
+  prepare(series: Series): number
+  /** The first of the rows that such a loop writes into an empty series. */
+  begin(series: Series, ms: number, ns: number, firstLine: number, firstByte: number): void
+  /** Such a loop has written up to row `rows`; numbers and offsets, no status. */
+  commit(series: Series, rows: number, lastLine: number, lastByte: number): void
   /** Hands over all pending rows. */
   flush(): Frame[]
   state(): Json
@@ -68,7 +74,7 @@ export interface Sink {
 /** Series kept in memory at a time; the least recently begun is handed over and forgotten beyond that. */
 const seriesMax = 4096
 /** Offsets stay exact: 9e9 ms = 9e15 ns < 2^53. */
-const spanMsMax = 9_000_000_000
+export const spanMsMax = 9_000_000_000
 const firstCapacity = 64
 
 /** @param keepTimes whether the last time of each series must survive a restart (equal times kept apart, times of arrival) */
@@ -109,19 +115,9 @@ export const createSink = (
     const ns = at[1] as number
     if (s.rows > 0 && (s.rows >= context.frameRowsMax || Math.abs(ms - s.startMs) > spanMsMax)) cut(s)
     const row = s.rows
-    if (row === 0) {
-      s.startMs = ms
-      s.startNs = ns
-      s.firstLine = place.firstLine
-      s.firstByte = place.firstByte
-      touched.add(s)
-    }
+    if (row === 0) begin(s, ms, ns, place.firstLine, place.firstByte)
+    if (row === s.capacity) grow(s, numberCount)
     const { capacity } = s
-    if (row === capacity) {
-      grow(s, numberCount)
-      add(s, at, numbers, others, status, place)
-      return
-    }
     s.offsets[row] = (ms - s.startMs) * NS_PER_MS + (ns - s.startNs)
     const table = s.numbers
     for (let k = 0, cell = row; k < numberCount; k++, cell += capacity) table[cell] = numbers[k] as number
@@ -134,6 +130,25 @@ export const createSink = (
     s.rows = row + 1
     s.lastLine = place.lastLine
     s.lastByte = place.lastByte
+  }
+
+  const begin: Sink['begin'] = (s, ms, ns, firstLine, firstByte) => {
+    s.startMs = ms
+    s.startNs = ns
+    s.firstLine = firstLine
+    s.firstByte = firstByte
+    touched.add(s)
+  }
+  const prepare: Sink['prepare'] = s => {
+    if (s.rows >= context.frameRowsMax) cut(s)
+    if (s.rows === s.capacity) grow(s, numberCount)
+    return Math.min(s.capacity, context.frameRowsMax)
+  }
+  const commit: Sink['commit'] = (s, rows, lastLine, lastByte) => {
+    if (s.statuses) for (let i = s.rows; i < rows; i++) s.statuses.push(null)
+    s.rows = rows
+    s.lastLine = lastLine
+    s.lastByte = lastByte
   }
 
   const cut = (s: Series): void => {
@@ -187,7 +202,7 @@ export const createSink = (
   }
 
   restoreSeries(restored, series)
-  return { series, add, flush, state }
+  return { series, add, prepare, begin, commit, flush, state }
 }
 
 const emptySeries = (
