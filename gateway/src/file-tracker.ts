@@ -26,6 +26,8 @@ export interface Tracked {
   goneAtMs?: number
   /** How often it was left for the next look, for it changed since the last. */
   postponed?: number
+  /** Why it could not be read when that was last tried. */
+  problem?: string
 }
 
 export interface FileTracker {

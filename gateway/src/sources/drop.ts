@@ -125,6 +125,7 @@ export const openDrop = (options: DropOptions, deps: SourceDeps): Source => {
     const state = createState(resume, options.contentsMax, batcher.cursor)
     const still = new Map<string, { text: string; sinceMs: number }>()
     const moveProblems = new Map<string, string>()
+    const readProblems = new Map<string, string>()
     const stored = new Set<string>()
     let read: string[] = []
 
@@ -246,14 +247,19 @@ export const openDrop = (options: DropOptions, deps: SourceDeps): Source => {
           if (move) settle(file.path)
           try {
             yield* take(file)
+            readProblems.delete(file.path)
           } catch (error) {
-            const code = (error as NodeJS.ErrnoException).code
-            if (code === undefined) throw error
-            if (code !== 'ENOENT') problems.push(`${file.path} cannot be read (${code}); trying again`)
+            // One file that cannot be read does not keep the others waiting.
+            const { code, message } = error as NodeJS.ErrnoException
+            if (code === 'ENOENT') continue
+            const problem = `${file.path} cannot be read (${code ?? message}); trying again`
+            if (readProblems.get(file.path) !== problem) deps.log.warn({ err: error, file: file.path }, problem)
+            readProblems.set(file.path, problem)
+            problems.push(problem)
           }
         }
         if (signal.aborted) break
-        if (found.problems.length === 0) forgetGone(found.files, still, state, deps)
+        if (found.problems.length === 0) forgetGone(found.files, [still, readProblems], state, deps)
         if (moveProblems.size === 0 || nowMs() - movedAtMs >= moveRetryMs) {
           movedAtMs = nowMs()
           await moveStored()
@@ -394,12 +400,12 @@ const moveProblem = (path: string, to: string, code: string): string =>
 /** Files that were taken away while they were watched or read leave nothing behind. */
 const forgetGone = (
   files: FoundFile[],
-  still: Map<string, unknown>,
+  seen: Map<string, unknown>[],
   state: ReturnType<typeof createState>,
   deps: SourceDeps,
 ): void => {
   const here = new Set(files.map(file => file.path))
-  for (const path of still.keys()) if (!here.has(path)) still.delete(path)
+  for (const paths of seen) for (const path of paths.keys()) if (!here.has(path)) paths.delete(path)
   for (const path of state.openPaths()) {
     if (here.has(path)) continue
     deps.log.warn({ file: path }, 'the file was taken away before it was read to its end')

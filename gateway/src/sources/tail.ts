@@ -171,9 +171,12 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
       } catch (error) {
         // One file that cannot be read does not keep the others waiting.
         delete file.reading
-        const code = (error as NodeJS.ErrnoException).code
-        if (code === undefined) throw error
-        if (code !== 'ENOENT') problems.push(`${file.path} cannot be read (${code}); trying again`)
+        const { code, message } = error as NodeJS.ErrnoException
+        if (code === 'ENOENT') return
+        const problem = `${file.path} cannot be read (${code ?? message}); trying again`
+        if (file.problem !== problem) deps.log.warn({ err: error, file: file.path }, problem)
+        file.problem = problem
+        problems.push(problem)
       }
     }
     /** Reads files in their order. Some are opened ahead, for opening is what takes the time where files are small. */
@@ -286,6 +289,11 @@ const watchFolders = (
   folders: readonly string[],
   ring: () => void,
 ): void => {
+  for (const [below, watcher] of watchers) {
+    if (folders.includes(below)) continue
+    watcher.close()
+    watchers.delete(below)
+  }
   for (const below of folders) {
     if (watchers.has(below) || watchers.size >= foldersWatchedMax) continue
     try {
