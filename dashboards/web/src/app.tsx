@@ -112,7 +112,12 @@ const StoreNav = ({ stores, chosen, onChoose }: StoreNavProps) => (
 /** Whether what is shown changes by itself right now. */
 const Line = ({ live, nowMs }: { live: LiveLine; nowMs: number }) => {
   const [state, setState] = useState(live.state())
-  useEffect(() => live.onState(() => setState(live.state())), [live])
+  useEffect(() => {
+    const update = () => setState(live.state())
+    // It may have changed between the first drawing and now.
+    update()
+    return live.onState(update)
+  }, [live])
   const heard = live.heardMs()
   const minutes =
     heard === undefined ? undefined : Math.max(0, Math.floor((Math.max(nowMs, Date.now()) - heard) / 60_000))
