@@ -1,15 +1,23 @@
 /** One call of `append` as records: encoded when it comes, given its place and numbers when it is written. */
 import { crc32 } from 'node:zlib'
 import { LogRangeError } from './errors.ts'
-import { BEGIN, END, putRecordHead, RECORD_HEAD_BYTES, recordBytes, STATE } from './segment.ts'
+import {
+  BEGIN,
+  END,
+  putRecordHead,
+  RECORD_HEAD_BYTES,
+  recordBytes,
+  recordSizeAt,
+  STATE,
+  stampRecord,
+} from './segment.ts'
+
+/** Small calls share memory pages with their neighbours. */
+const pooledBytesMax = 2048
 
 export interface EncodedCall {
-  /** The records, with room for their heads. */
-  bytes: Uint8Array
-  /** Of each record: size of the payload, crc32 of it, flags. */
-  sizes: Uint32Array
-  crcs: Uint32Array
-  flags: Uint8Array
+  /** The records; of each head only what does not depend on its place. */
+  bytes: Buffer
   /** Changes of the state as JSON. */
   changes: string | undefined
   entries: number
@@ -34,33 +42,31 @@ export const encodeCall = (
   limits: CallLimits,
 ): EncodedCall => {
   const changes = state && Object.keys(state).length > 0 ? encodeChanges(state, limits.stateBytesMax) : undefined
-  const payloads: readonly Uint8Array[] = changes ? [changes, ...bodies, changes] : bodies
-  const count = payloads.length
-  let total = 0
-  for (const payload of payloads) total += recordBytes(payload.length)
-  const bytes = Buffer.allocUnsafeSlow(total)
-  const sizes = new Uint32Array(count)
-  const crcs = new Uint32Array(count)
-  const flags = new Uint8Array(count)
-  let at = 0
-  for (let i = 0; i < count; i++) {
-    const payload = payloads[i] as Uint8Array
-    if (payload !== changes && payload.length > limits.entryBytesMax) {
+  let total = changes ? 2 * recordBytes(changes.length) : 0
+  for (const body of bodies) {
+    if (body.length > limits.entryBytesMax) {
       throw new LogRangeError(
-        `a body has ${payload.length} bytes, more than entryBytesMax (${limits.entryBytesMax}) allows`,
+        `a body has ${body.length} bytes, more than entryBytesMax (${limits.entryBytesMax}) allows`,
       )
     }
-    bytes.set(payload, at + RECORD_HEAD_BYTES)
-    sizes[i] = payload.length
-    crcs[i] = crc32(payload)
-    flags[i] = payload === changes ? STATE : 0
-    at += recordBytes(payload.length)
+    total += recordBytes(body.length)
   }
-  if (count > 0) {
-    flags[0] = (flags[0] as number) | BEGIN
-    flags[count - 1] = (flags[count - 1] as number) | END
+  const bytes = total <= pooledBytesMax ? Buffer.allocUnsafe(total) : Buffer.allocUnsafeSlow(total)
+  let at = 0
+  if (changes) at = putRecord(bytes, at, changes, STATE | BEGIN)
+  for (let i = 0; i < bodies.length; i++) {
+    const first = i === 0 && !changes ? BEGIN : 0
+    const last = i === bodies.length - 1 && !changes ? END : 0
+    at = putRecord(bytes, at, bodies[i] as Uint8Array, first | last)
   }
-  return { bytes, sizes, crcs, flags, changes: changes?.toString('utf8'), entries: bodies.length }
+  if (changes) putRecord(bytes, at, changes, STATE | END)
+  return { bytes, changes: changes?.toString('utf8'), entries: bodies.length }
+}
+
+const putRecord = (into: Buffer, at: number, payload: Uint8Array, flags: number): number => {
+  into.set(payload, at + RECORD_HEAD_BYTES)
+  putRecordHead(into, at, payload.length, crc32(payload), flags)
+  return at + recordBytes(payload.length)
 }
 
 const encodeChanges = (state: Readonly<Record<string, unknown>>, bytesMax: number): Buffer => {
@@ -86,16 +92,13 @@ const jsonOf = (key: string, value: unknown): string => {
   throw new LogRangeError(`the state "${key}" is not a value that JSON can hold`)
 }
 
-/** Gives each record its place and number. May be done again for another place. */
+/** Gives each record its place and number; once. */
 export const stampCall = (call: EncodedCall, seed: number, offset: number, seq: number, firstFlag: number): void => {
-  const { bytes, sizes, crcs, flags } = call
-  let at = 0
+  const { bytes } = call
   let next = seq
-  for (let i = 0; i < sizes.length; i++) {
-    const size = sizes[i] as number
-    const flag = (flags[i] as number) | (i === 0 ? firstFlag : 0)
-    putRecordHead(bytes, at, size, crcs[i] as number, seed, offset + at, next, flag)
-    if ((flag & STATE) === 0) next++
-    at += recordBytes(size)
+  let flag = firstFlag
+  for (let at = 0; at < bytes.length; at += recordSizeAt(bytes, at)) {
+    if (!stampRecord(bytes, at, seed, offset + at, next, flag)) next++
+    flag = 0
   }
 }

@@ -15,7 +15,7 @@ import type { LogFs } from './fs.ts'
 import { readSmall, removeIfThere } from './manifest.ts'
 
 export const LOCK = 'lock'
-const unreadableMsMax = 1000
+const unreadableMsMax = 500
 const unreadableMsStep = 50
 const depthMax = 8
 
@@ -46,7 +46,7 @@ const take = async (fs: LogFs, dir: string, file: string, me: Holder, depth: num
   const guard = `${file}.${typeof holder === 'string' ? holder : holder.token.slice(0, 8)}`
   await take(fs, dir, guard, me, depth + 1)
   try {
-    const still = await readHolder(fs, file)
+    const still = await readHolder(fs, file, 0)
     const same =
       typeof still === 'string' || typeof holder === 'string' ? still === holder : still.token === holder.token
     if (same && still !== 'gone') await removeIfThere(fs, file)
@@ -73,7 +73,11 @@ const create = async (fs: LogFs, file: string, holder: Holder): Promise<boolean>
 }
 
 /** `unreadable` where it stays so: its maker died, or the power went, before it was written. */
-const readHolder = async (fs: LogFs, file: string): Promise<Holder | 'gone' | 'unreadable'> => {
+const readHolder = async (
+  fs: LogFs,
+  file: string,
+  waitMsMax = unreadableMsMax,
+): Promise<Holder | 'gone' | 'unreadable'> => {
   for (let waitedMs = 0; ; waitedMs += unreadableMsStep) {
     let text: string
     try {
@@ -84,7 +88,7 @@ const readHolder = async (fs: LogFs, file: string): Promise<Holder | 'gone' | 'u
     }
     const holder = parseHolder(text)
     if (holder) return holder
-    if (waitedMs >= unreadableMsMax) return 'unreadable'
+    if (waitedMs >= waitMsMax) return 'unreadable'
     await delay(unreadableMsStep)
   }
 }

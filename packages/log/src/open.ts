@@ -341,6 +341,27 @@ const createCommitter = (
     running = undefined
   }
 
+  /** A call that still waits is taken back when the signal aborts. */
+  const withdrawOn = (signal: AbortSignal, call: Call): void => {
+    const { resolve, reject } = call
+    const onAbort = (): void => {
+      const at = queue.indexOf(call)
+      if (at < 0) return
+      queue.splice(at, 1)
+      queueBytes -= call.bytes.length
+      call.reject(signal.reason as Error)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    call.resolve = seq => {
+      signal.removeEventListener('abort', onAbort)
+      resolve(seq)
+    }
+    call.reject = error => {
+      signal.removeEventListener('abort', onAbort)
+      reject(error)
+    }
+  }
+
   return {
     append(bodies, changes, signal) {
       if (signal?.aborted) return Promise.reject(signal.reason)
@@ -351,26 +372,8 @@ const createCommitter = (
         )
       }
       return new Promise((resolve, reject) => {
-        const onAbort = (): void => {
-          const at = queue.indexOf(call)
-          if (at < 0) return
-          queue.splice(at, 1)
-          queueBytes -= call.bytes.length
-          call.reject(signal?.reason as Error)
-        }
-        const call: Call = {
-          ...encoded,
-          lastSeq: 0,
-          resolve: seq => {
-            signal?.removeEventListener('abort', onAbort)
-            resolve(seq)
-          },
-          reject: error => {
-            signal?.removeEventListener('abort', onAbort)
-            reject(error)
-          },
-        }
-        signal?.addEventListener('abort', onAbort, { once: true })
+        const call: Call = { ...encoded, lastSeq: 0, resolve, reject }
+        if (signal) withdrawOn(signal, call)
         queue.push(call)
         queueBytes += call.bytes.length
         running ??= run()

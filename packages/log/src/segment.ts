@@ -147,34 +147,45 @@ const putU32 = (b: Uint8Array, at: number, v: number): void => {
 }
 
 /**
- * Writes a record's head in front of its payload, which lies at `at + RECORD_HEAD_BYTES`.
- * @param offset where the record will lie in the file
+ * Writes a record's head in front of its payload, which lies at `at + RECORD_HEAD_BYTES`, but for what depends on its place.
  * @param crc crc32 of the payload
  */
-export const putRecordHead = (
+export const putRecordHead = (into: Uint8Array, at: number, payloadBytes: number, crc: number, flags: number): void => {
+  putU32(into, at, LENGTH_BASE + payloadBytes)
+  putU32(into, at + 4, crc)
+  putU32(into, at + 8, 0)
+  putU32(into, at + 12, (FLAGS_TAG | flags) << 16)
+}
+
+/**
+ * Completes a head with the record's place and number. Answers whether it is a state record, which takes no number.
+ * @param offset where the record will lie in the file
+ */
+export const stampRecord = (
   into: Uint8Array,
   at: number,
-  payloadBytes: number,
-  crc: number,
   seed: number,
   offset: number,
   seq: number,
-  flags: number,
-): void => {
-  const length = LENGTH_BASE + payloadBytes
+  moreFlags: number,
+): boolean => {
   const seqLow = seq >>> 0
-  const seqHighFlags = (((seq / 0x1_0000_0000) & 0xffff) | ((FLAGS_TAG | flags) << 16)) >>> 0
-  putU32(into, at, length)
-  putU32(into, at + 4, crc ^ mix(seed, offset, length, seqLow, seqHighFlags))
+  const flags = (into[at + 14] as number) | moreFlags
+  const seqHighFlags = ((seq / 0x1_0000_0000) & 0xffff) | ((FLAGS_TAG | flags) << 16)
+  putU32(into, at + 4, u32(into, at + 4) ^ mix(seed, offset, u32(into, at), seqLow, seqHighFlags))
   putU32(into, at + 8, seqLow)
   putU32(into, at + 12, seqHighFlags)
+  return (flags & STATE) !== 0
 }
+
+export const recordSizeAt = (b: Uint8Array, at: number): number => u32(b, at) + RECORD_HEAD_BYTES - LENGTH_BASE
 
 /** A whole record by itself. */
 export const encodeRecord = (payload: Uint8Array, seed: number, offset: number, seq: number, flags: number): Buffer => {
   const record = Buffer.allocUnsafe(recordBytes(payload.length))
   record.set(payload, RECORD_HEAD_BYTES)
-  putRecordHead(record, 0, payload.length, crc32(payload), seed, offset, seq, flags)
+  putRecordHead(record, 0, payload.length, crc32(payload), flags)
+  stampRecord(record, 0, seed, offset, seq, 0)
   return record
 }
 
@@ -256,7 +267,7 @@ export async function* scan(o: ScanOptions): AsyncGenerator<Item[]> {
 const plausibleSize = (b: Uint8Array, i: number, room: number, seq: number, recordBytesMax: number): number => {
   if (b[i + 15] !== FLAGS_TAG >>> 8 || ((b[i + 14] as number) & ~FLAGS_MASK) !== 0) return 0
   const length = u32(b, i)
-  const size = length + RECORD_HEAD_BYTES - LENGTH_BASE
+  const size = recordSizeAt(b, i)
   if (length < LENGTH_BASE || size > room || size > recordBytesMax) return 0
   const found = u32(b, i + 8) + (u32(b, i + 12) & 0xffff) * 0x1_0000_0000
   // Each number in between took a record's head at least.

@@ -195,6 +195,19 @@ describe.each(Object.keys(disks))('on %s', kind => {
     await check(await open(small))
   })
 
+  test('trim takes a segment as soon as its last entry is covered, and not before', async () => {
+    const log = await open(small)
+    await fill(log, 40)
+    let { oldestSeq } = log.stats()
+    for (let through = 1; through <= 40; through++) {
+      await log.trim(through)
+      const now = log.stats()
+      if (now.oldestSeq !== oldestSeq) expect(now.oldestSeq).toBe(through + 1)
+      oldestSeq = now.oldestSeq
+    }
+    expect(log.stats().segments).toBe(1)
+  })
+
   test('a reader whose entries are trimmed under it is told, and goes on', async () => {
     const log = await open(small)
     await fill(log, 30)

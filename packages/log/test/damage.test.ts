@@ -179,7 +179,7 @@ test('every single bit of a segment flipped: it opens, at most the hit entry is 
       disk.kill()
     }
   }
-})
+}, 120_000)
 
 describe('segments', () => {
   /** Five segments of a closed log; segment i begins with `firsts[i]`. */
@@ -347,7 +347,7 @@ describe('segments', () => {
     const { disk, count } = await prepare()
     const whole = disk.snapshot()
     const random = createRandom(11)
-    for (let round = 0; round < 300; round++) {
+    for (let round = 0; round < 150; round++) {
       disk.restore(whole)
       for (let hits = 0; hits < 4; hits++) {
         const name = segment(disk, Math.floor(random() * 5))

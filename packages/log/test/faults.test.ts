@@ -61,16 +61,20 @@ const oneLife = async (at: number, code: 'EIO' | 'ENOSPC', span: number): Promis
   return Math.max(calls, failures)
 }
 
-test.each(['EIO', 'ENOSPC'] as const)('%s at every call of open, append, rotate and trim', async code => {
-  let calls = Number.POSITIVE_INFINITY
-  for (let at = 1; at <= calls; at++) {
-    for (const span of [1, 5]) {
-      const made = await oneLife(at, code, span)
-      calls = Math.min(calls, Math.max(made, 150))
+test.each(['EIO', 'ENOSPC'] as const)(
+  '%s at every call of open, append, rotate and trim',
+  async code => {
+    let calls = Number.POSITIVE_INFINITY
+    for (let at = 1; at <= calls; at++) {
+      for (const span of code === 'EIO' ? [1, 5] : [4]) {
+        const made = await oneLife(at, code, span)
+        calls = Math.min(calls, Math.max(made, 150))
+      }
     }
-  }
-  expect(calls).toBeGreaterThan(100)
-})
+    expect(calls).toBeGreaterThan(100)
+  },
+  120_000,
+)
 
 test('what a failed sync left behind is never read, though the next append is of the same size', async () => {
   for (let seed = 1; seed <= 8; seed++) {

@@ -123,6 +123,6 @@ test('any sequence of calls and crashes', async () => {
       expect(log.stats()).toMatchObject({ lostEntries: 0 })
       await log.close()
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   )
-})
+}, 120_000)

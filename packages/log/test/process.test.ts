@@ -106,7 +106,7 @@ test('killed 50 times while it appends: all that was acknowledged is there, in o
   const acknowledged = new Map<number, number>()
   for (let kill = 0; kill < 50; kill++) {
     const appender = startAppender(folder, next)
-    await appender.said(2 + (kill % 7) * 3)
+    await appender.said(2 + (kill % 7) * 2)
     await appender.killed()
     for (const line of appender.lines) {
       const [word, id, seq] = line.split(' ')
@@ -125,9 +125,9 @@ test('killed 50 times while it appends: all that was acknowledged is there, in o
     if (seq >= oldestSeq && units.get(id)?.at(-1) !== seq) expect.fail(`unit ${id} is not at ${seq}`)
   for (const [id, seqs] of units) if (seqs.length !== 1 + (id % 3)) expect.fail(`unit ${id} is not whole`)
   expect(log.state('last')).toBe(Math.max(...units.keys()))
-  expect(acknowledged.size).toBeGreaterThan(250)
+  expect(acknowledged.size).toBeGreaterThan(200)
   await log.close()
-}, 60_000)
+}, 120_000)
 
 test('a second process is refused by name; when the holder is dead, its lock is taken over', async () => {
   const folder = path.join(dir, 'spool')
