@@ -2,6 +2,7 @@
  * Aggregates of spans of time, computed where the rows lie. Sums are exact, so that they do not depend on an order: whole
  * numbers are added as integers, other floats as integers in units of a power of two, one sum for each range of exponents.
  */
+import type { DuckDBValue } from '@duckdb/node-api'
 import { STATUS_CLOSED, STATUS_COLUMN } from '@penstock/frame'
 import { roundSum, type Scaled } from '../../exact-sum.ts'
 import { type Bucket, type BucketQuery, HISTORIAN_NS_MAX, HISTORIAN_NS_MIN, type TimeRange } from '../../historian.ts'
@@ -49,13 +50,13 @@ const clustersOf = (spans: readonly TimeRange[]): Cluster[] => {
 }
 
 export const createBuckets = (database: Database, catalog: Catalog) => {
-  /** Sums of the columns by span: key `<column index> <bin>`. */
-  const exactSums = async (series: Series, columns: readonly SeriesColumn[], cluster: Cluster, range: TimeRange) => {
+  /** Sums of the columns by span: key `<column id> <bin>`. */
+  const exactSums = async (series: Series, columns: readonly Spread[], cluster: Cluster, range: TimeRange) => {
     const parts = new Map<string, Scaled[]>()
     if (columns.length === 0) return parts
     for (const [column, bin, exponent, units] of await database.rows(exactSumSql(series, columns, cluster, range))) {
       const key = `${column} ${bin}`
-      const scaled = { units: units as bigint, exponent: Number(exponent) }
+      const scaled = { units: (units ?? 0n) as bigint, exponent: Number(exponent) }
       const had = parts.get(key)
       if (had) had.push(scaled)
       else parts.set(key, [scaled])
@@ -70,8 +71,8 @@ export const createBuckets = (database: Database, catalog: Catalog) => {
     const buckets: Bucket[] = []
     const byStart = new Map(spans.map(span => [span.fromNs, span]))
     const rows = await database.rows(bucketSql(series, columns, status, range, cluster))
-    const isWhole = (c: number) => rows.every(row => row[2 + (c + 1) * valuesPerColumn - 1] !== false)
-    const others = columns.filter((_, c) => !isWhole(c))
+    const others = columns.map((column, c) => spreadOf(column, rows, c)).filter(spread => !spread.whole)
+    const inexact = new Set(others.map(spread => spread.column))
     const sums = await exactSums(series, others, cluster, range)
     for (const row of rows) {
       const span = byStart.get(
@@ -79,7 +80,7 @@ export const createBuckets = (database: Database, catalog: Catalog) => {
       )
       if (!span) continue
       for (const [c, column] of columns.entries()) {
-        const [present, n, min, max, first, last, failed, closed, sum, whole] = row.slice(2 + c * valuesPerColumn)
+        const [present, n, min, max, first, last, failed, closed, sum] = row.slice(2 + c * valuesPerColumn)
         if (Number(present) === 0) continue
         const had = Number(n) > 0
         const value = (v: unknown): number | null => (had ? Number(v) + 0 : null)
@@ -87,7 +88,7 @@ export const createBuckets = (database: Database, catalog: Catalog) => {
           column: column.label,
           startNs: span.fromNs,
           n: Number(n),
-          sum: had && whole === false ? roundSum(sums.get(`${others.indexOf(column)} ${row[0]}`) ?? []) : value(sum),
+          sum: had && inexact.has(column) ? roundSum(sums.get(`${column.physical.id} ${row[0]}`) ?? []) : value(sum),
           min: value(min),
           max: value(max),
           first: value(first),
@@ -123,26 +124,56 @@ const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a),
 const binSql = ({ baseNs, widthNs }: Cluster): string =>
   widthNs === hourNs ? `(t - cast('${baseNs}' as bigint)) // ${hourNs}` : '0::bigint'
 
+/** How the values of a column spread over all bins of a query. */
+interface Spread {
+  column: SeriesColumn
+  /** A plain sum is exact: whole numbers, and so few or small that no order of adding leaves 2^53. */
+  whole: boolean
+  /** Smallest and largest magnitude but 0. */
+  low: number
+  high: number
+}
+const spreadOf = (column: SeriesColumn, rows: readonly DuckDBValue[][], c: number): Spread => {
+  if (column.type === 'int') return { column, whole: true, low: 0, high: 0 }
+  let [whole, low, high] = [true, Number.POSITIVE_INFINITY, 0]
+  for (const row of rows) {
+    const [, n, min, max, , , , , , isWhole, least] = row.slice(2 + c * valuesPerColumn, 2 + (c + 1) * valuesPerColumn)
+    if (Number(n) === 0) continue
+    const most = Math.max(Math.abs(Number(min)), Math.abs(Number(max)))
+    whole &&= isWhole === true && Number(n) * most <= 2 ** 53
+    high = Math.max(high, most)
+    low = Math.min(low, Number(least ?? Number.POSITIVE_INFINITY))
+  }
+  return { column, whole, low, high }
+}
+
 /** Exponents of one range are added together: a double shifted by up to so many bits fits 128 bits, and so do 2^39 of them. */
 const exponentRange = 32
 /**
  * A double v with exponent e = floor(log2 |v|) is a whole number of units of 2^(e - 52). With r the lower end of e's range, v is a
- * whole number of units of 2^(r - 54) too: two bits to spare, as log2 may be off by one. Scaled in two steps, as 2^1142 is none.
+ * whole number of units of 2^(r - 54) too: two bits to spare, as log2 may be off by one. Where all values lie in one range, r is
+ * the same for all; else rows are grouped by theirs, and scaled in two steps, as 2^1142 is no double.
  */
-const exactSumSql = (series: Series, columns: readonly SeriesColumn[], cluster: Cluster, range: TimeRange): string =>
-  columns
-    .map(({ physical }, index) => {
-      const c = columnName(physical)
-      return `select ${index} as col, bin, r - 54 as exponent, sum((v * pow(2.0, (54 - r) // 2) * pow(2.0, (54 - r) - (54 - r) // 2))::hugeint)
+const exactSumSql = (series: Series, columns: readonly Spread[], cluster: Cluster, range: TimeRange): string => {
+  const from = `from ${tableName(series.table)} where ${whereSql(series, range)}`
+  const sums = columns.map(({ column: { physical }, low, high }) => {
+    const c = columnName(physical)
+    const r = Math.floor(Math.log2(low)) - 1
+    if (high < 2 ** (r + exponentRange) && r > -900 && r < 900) {
+      const units = `sum(try_cast(nullif(${c}, 'nan'::double) * pow(2.0, ${54 - r}) as hugeint))`
+      return `select ${physical.id}, ${binSql(cluster)} as bin, ${r - 54}, ${units} ${from} group by bin`
+    }
+    const units = 'sum((v * pow(2.0, (54 - r) // 2) * pow(2.0, (54 - r) - (54 - r) // 2))::hugeint)'
+    return `select ${physical.id}, bin, r - 54, ${units}
         from (select bin, v, (floor(log2(abs(v)) / ${exponentRange}) * ${exponentRange})::integer as r
-              from (select ${binSql(cluster)} as bin, nullif(${c}, 'nan'::double) as v
-                    from ${tableName(series.table)} where ${whereSql(series, range)})
+              from (select ${binSql(cluster)} as bin, nullif(${c}, 'nan'::double) as v ${from})
               where v is not null and v <> 0)
         group by bin, r`
-    })
-    .join(' union all ')
+  })
+  return sums.join(' union all ')
+}
 
-const valuesPerColumn = 10
+const valuesPerColumn = 11
 const bucketSql = (
   series: Series,
   columns: readonly SeriesColumn[],
@@ -158,11 +189,10 @@ const bucketSql = (
   const outer = columns.map(({ physical, type }) => {
     const c = columnName(physical)
     const hole = `v${c} is null and p${c} is not null`
-    const whole = `v${c} = trunc(v${c}) and abs(v${c}) <= ${exact}`
     const sums =
       type === 'int'
-        ? `sum(v${c}::bigint), true`
-        : `sum(v${c}) filter (${whole}), coalesce(bool_and(${whole}) and sum(abs(v${c})) filter (${whole}) <= ${exact}, true)`
+        ? `sum(v${c}::bigint), true, null`
+        : `sum(v${c}) filter (abs(v${c}) <= ${exact}), bool_and(v${c} = trunc(v${c})), min(abs(v${c})) filter (v${c} <> 0)`
     return `, count(p${c}), count(v${c}), min(v${c}), max(v${c}), arg_min(v${c}, t), arg_max(v${c}, t),
       count(*) filter (${hole} and said <> 'ok' and said <> '${STATUS_CLOSED}'),
       count(*) filter (${hole} and said = '${STATUS_CLOSED}'), ${sums}`

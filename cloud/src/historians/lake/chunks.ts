@@ -189,13 +189,14 @@ export const createChunkWriter = (appender: DuckDBAppender, table: Table, catalo
   }
   const lanes = table.columns.map(column => makers[column.kind]())
   const types = [UINTEGER, BIGINT, ...lanes.flatMap(lane => lane.types)]
+  // One chunk for all: its memory is not the engine's, which would not hurry to give many of them back.
+  const chunk = DuckDBDataChunk.create(types)
   let rows = 0
   let curveValues = 0
 
   const flush = (): void => {
     if (rows === 0) return
     curveValues = 0
-    const chunk = DuckDBDataChunk.create(types)
     duckdb.data_chunk_set_size(chunk.chunk, rows)
     copy(duckdb.data_chunk_get_vector(chunk.chunk, 0), ids, rows, 4)
     copy(duckdb.data_chunk_get_vector(chunk.chunk, 1), times, rows, 8)
@@ -205,6 +206,7 @@ export const createChunkWriter = (appender: DuckDBAppender, table: Table, catalo
       index += lane.types.length
     }
     appender.appendDataChunk(chunk)
+    duckdb.data_chunk_reset(chunk.chunk)
     rows = 0
   }
 
