@@ -225,7 +225,7 @@ const serveUntilClosed = async (
     lateHoursMax: config.lateHoursMax,
     now,
     access: {
-      hosts: [listen.host],
+      hosts: [listen.host, ...listen.names],
       ...(listen.token !== undefined && { token: listen.token }),
       ...(gateways && { gateways }),
     },
