@@ -106,6 +106,10 @@ export const historianContract = (name: string, open: () => Promise<Opened>): vo
         expect(await valuesOf(historian)).toEqual([0, 1, 2, 3, 4])
         expect((await historian.streams())[0]).toMatchObject({ rows: 5, firstNs: start + 5n, lastNs: start + 40n })
       })
+      it('by a second frame of one write that is out of order in itself', async () => {
+        await historian.write([frame([0, 1], [int('v', [0, 1])]), frame([3, 2, 3], [int('v', [9, 2, 3])])])
+        expect(await valuesOf(historian)).toEqual([0, 1, 2, 3])
+      })
       it('by a correction: the new row replaces the old one, whole', async () => {
         await historian.write([frame([0, 1], [int('v', [1, 2]), text('note', ['a', 'b'])])])
         await historian.write([frame([1], [int('v', [7])])])
@@ -142,7 +146,7 @@ export const historianContract = (name: string, open: () => Promise<Opened>): vo
       it('by names in any script, with quotes and SQL in them', async () => {
         const odd = { site: `Kraków'; drop table r1; --`, device: '"門"\\', stream: '水 位`$1' }
         await historian.write([frame([0], [float(`Δp "x"'`, [1]), text('ñ', ["it's"])], odd)])
-        expect(await rowsOf(historian, odd)).toEqual([{ t: start, [`Δp "x"'`]: 1, ñ: "it's" }])
+        expect(await rowsOf(historian, odd)).toEqual([{ t: start, 'Δp "x"\'': 1, ñ: "it's" }])
         expect((await historian.streams())[0]).toMatchObject(odd)
       })
       it('by text with zero bytes, emoji and 60,000 characters', async () => {
@@ -363,6 +367,22 @@ export const historianContract = (name: string, open: () => Promise<Opened>): vo
           first: values[0],
           last: values.at(-1),
         })
+      })
+      it('floats of one size, and of all sizes, exactly', async () => {
+        const one = Array.from({ length: 500 }, (_, i) => 20 + ((i * 7919) % 1000) / 1000)
+        const all = one.map((v, i) => (i % 2 === 0 ? v : -v) * 10 ** ((i % 60) - 30))
+        await historian.write([
+          frame(
+            one.map((_, i) => i),
+            [float('v', one), float('w', all)],
+          ),
+        ])
+        // Whole numbers of 2^-200: as decimal digits that is exact, and the engine reads it correctly rounded.
+        const exact = (values: number[]) => {
+          const units = values.reduce((sum, v) => sum + BigInt(v * 2 ** 200), 0n)
+          return Number(`${units * 5n ** 200n}e-200`)
+        }
+        expect((await bucketsOf()).map(b => b.sum)).toEqual([exact(one), exact(all)])
       })
       it('floats that are whole, and floats whose sum is beyond all floats on the way', async () => {
         await historian.write([frame([0, 1, 2], [float('v', [1, 2, 3]), float('w', [1e308, 1e308, -1e308])])])
