@@ -43,20 +43,17 @@ export interface FileTracker {
 }
 
 /**
- * The order in which files are read: those of which something was read go before new ones, older ones before newer; a
- * rotated file before the one that has its name now, where the clock of the file system cannot tell.
+ * The order in which files are read: older ones before newer, and a rotated file before the one that has its name now,
+ * where the clock of the file system cannot tell.
  */
-export const inOrder = (files: readonly Tracked[]): Tracked[] => {
-  const isNew = (entry: Tracked) => Number(entry.progress.checkpoint.offset === 0)
-  return files.toSorted((a, b) => {
-    if (isNew(a) !== isNew(b)) return isNew(a) - isNew(b)
+export const inOrder = (files: readonly Tracked[]): Tracked[] =>
+  files.toSorted((a, b) => {
     const [ageA, ageB] = [a.found?.mtimeNs ?? 0n, b.found?.mtimeNs ?? 0n]
     if (ageA !== ageB) return ageA < ageB ? -1 : 1
     if (originalsOf(a.path).includes(b.path)) return -1
     if (originalsOf(b.path).includes(a.path)) return 1
     return a.path < b.path ? -1 : 1
   })
-}
 
 export interface FileTrackerOptions {
   folder: string

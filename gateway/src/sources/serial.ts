@@ -177,18 +177,9 @@ async function* listen(
   let rows = 0
   let sinceMs = 0
   let undecoded: Uint8Array = new Uint8Array(0)
-  let stampMs = 0
-  let stamps = 0n
   let mayBeCut = options.firstLine === 'reject'
   let isFirst = true
 
-  /** When bytes arrived, and never the same moment twice. */
-  const stamp = (): bigint => {
-    const ms = nowMs()
-    stamps = ms === stampMs ? stamps + 1n : 0n
-    stampMs = ms
-    return BigInt(ms) * 1_000_000n + stamps * 1000n
-  }
   const reject = (bytes: Uint8Array, reason: string) => {
     if (bytes.length === 0) return
     rejects.push({
@@ -201,7 +192,7 @@ async function* listen(
   const decode = (lines: Uint8Array[]) => {
     if (lines.length === 0) return
     const bytes = Buffer.concat([undecoded, ...lines])
-    const decoded = decoder.push(bytes, false, stamp())
+    const decoded = decoder.push(bytes, false, BigInt(nowMs()) * 1_000_000n)
     // A record of the format may span lines: what is not used yet comes again with the next ones.
     undecoded = Uint8Array.from(bytes.subarray(decoded.used))
     frames.push(...decoded.frames)
@@ -284,7 +275,7 @@ const readAhead = (port: OpenedPort, ring: () => void) => {
   port.stream.once('close', end)
   port.stream.on('error', end)
   const askNext = () => {
-    if (isAsking || isEnded || chunk) return
+    if (isAsking || isEnded) return
     isAsking = true
     chunks.next().then(
       ({ value, done }) => {
