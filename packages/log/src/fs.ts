@@ -11,9 +11,7 @@ export interface LogFile {
   read(into: Uint8Array, position: number): Promise<number>
   /** All of `bytes`; not yet durable. */
   write(bytes: Uint8Array, position: number): Promise<void>
-  /** All of `bytes`, durable when it resolves: `write` and `sync` in one. After a rejection any part may be on disk or not. */
-  writeDurably(bytes: Uint8Array, position: number): Promise<void>
-  /** fdatasync. */
+  /** All that was written is durable when it resolves (fdatasync). After a rejection any part of it may be on disk or not. */
   sync(): Promise<void>
   close(): Promise<void>
 }
@@ -32,8 +30,6 @@ export interface LogFs {
   syncDir(dir: string): Promise<void>
 }
 
-/** Linux makes a write durable in the same call (O_DSYNC): one trip to the disk thread instead of two. */
-const syncedWrites = process.platform === 'linux' && fs.constants.O_DSYNC !== undefined
 const openFlags = {
   read: fs.constants.O_RDONLY,
   write: fs.constants.O_RDWR,
@@ -85,25 +81,13 @@ export const nodeLogFs: LogFs = {
   list: dir => fs.promises.readdir(dir),
   async open(file, mode) {
     const fd = await openFd(file, openFlags[mode])
-    let durableFd: number | undefined
     return {
       bytes: () =>
         new Promise((resolve, reject) => fs.fstat(fd, (error, stat) => (error ? reject(error) : resolve(stat.size)))),
       read: (into, position) => readAll(fd, into, position),
       write: (bytes, position) => writeAll(fd, bytes, position),
-      async writeDurably(bytes, position) {
-        if (syncedWrites) {
-          durableFd ??= await openFd(file, fs.constants.O_WRONLY | fs.constants.O_DSYNC)
-          return writeAll(durableFd, bytes, position)
-        }
-        await writeAll(fd, bytes, position)
-        await syncFd(fd)
-      },
       sync: () => syncFd(fd),
-      async close() {
-        if (durableFd !== undefined) await closeFd(durableFd)
-        await closeFd(fd)
-      },
+      close: () => closeFd(fd),
     }
   },
   rename: (from, to) => fs.promises.rename(from, to),
@@ -114,6 +98,9 @@ export const nodeLogFs: LogFs = {
     const fd = await openFd(path.resolve(dir), fs.constants.O_RDONLY)
     try {
       await new Promise<void>((resolve, reject) => fs.fsync(fd, done(resolve, reject)))
+    } catch (error) {
+      // Some network and user-space file systems know no sync of folders.
+      if (!['EINVAL', 'ENOTSUP', 'ENOSYS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
     } finally {
       await closeFd(fd)
     }

@@ -15,11 +15,13 @@ import {
   decodeHeader,
   decodeState,
   END,
+  encodeRecord,
   HEADER_BYTES,
   type HeaderBlock,
   type Item,
   MARK,
   parseSegmentName,
+  RECORD_HEAD_BYTES,
   STATE,
   scan,
   segmentSeed,
@@ -63,6 +65,7 @@ export interface Recovered {
 }
 
 export const SPARE = 'spare.tmp'
+const noBytes = new Uint8Array(0)
 const scanChunkBytes = 1024 * 1024
 const pageBytes = 4096
 
@@ -79,6 +82,8 @@ export const recover = async (
   damage: DamageRecorder,
   newEpoch: string | undefined,
 ): Promise<Recovered> => {
+  // A process that was killed may have left names that are shown and not yet durable: what follows builds on them.
+  await fs.syncDir(dir)
   const read = await readManifest(fs, dir)
   const manifest = read === 'damaged' ? undefined : read
   await removeIfThere(fs, path.join(dir, SPARE))
@@ -188,16 +193,22 @@ export const readTolerant = async (file: LogFile, into: Uint8Array, position: nu
   }
 }
 
+const emptyOnEio = (error: unknown): Buffer => {
+  if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error
+  return Buffer.alloc(0)
+}
+
 const readHeader = async (
   file: LogFile,
   bytes: number,
 ): Promise<{ header: HeaderBlock | undefined; state: string | undefined; flawed: boolean }> => {
-  const front = decodeHeader(await readAt(file, 0, HEADER_BYTES))
+  // One copy may lie on a page that the disk cannot read; where it can read neither, the disk is away.
+  const front = decodeHeader(await readAt(file, 0, HEADER_BYTES).catch(emptyOnEio))
   const header = front ?? decodeHeader(await readAt(file, bytes - HEADER_BYTES, HEADER_BYTES))
   if (!header) return { header: undefined, state: undefined, flawed: true }
   const { stateBytes, stateCrc } = header
   const fits = stateBytes <= bytes
-  const first = fits ? decodeState(await readAt(file, HEADER_BYTES, stateBytes), stateCrc) : undefined
+  const first = fits ? decodeState(await readAt(file, HEADER_BYTES, stateBytes).catch(emptyOnEio), stateCrc) : undefined
   const state =
     first ??
     (fits ? decodeState(await readAt(file, header.bytes - HEADER_BYTES - stateBytes, stateBytes), stateCrc) : undefined)
@@ -455,8 +466,10 @@ interface Tail {
   nextSeq: number
   /** Damage in front of the last write. */
   damaged: boolean
-  /** Valid records were found behind the end. */
+  /** Valid records that were found behind the end. */
   cutRecords: number
+  /** Nothing, or a MARK, is all that is unproven. */
+  isProven: boolean
 }
 
 /**
@@ -477,6 +490,7 @@ const findTail = async (
     nextSeq: segment.firstSeq,
     damaged: false,
     cutRecords: 0,
+    isProven: true,
   }
   let pending: Item[] = []
   for await (const items of scanSegment(fs, dir, segment, segment.start, segment.capacity)) {
@@ -543,11 +557,20 @@ const foldUnproven = (items: readonly Item[], state: Map<string, string>, tail: 
     else if (!(item.flags & MARK)) seq = item.seq + 1
     if (!(item.flags & END)) continue
     for (const text of append) applyState(state, text)
+    tail.isProven = (item.flags & MARK) !== 0
     append = []
     open = false
     tail.end = item.end
     tail.nextSeq = seq
   }
+}
+
+/** All that is there now is durable: says so, that a later damage in it is known to be damage. */
+const proveTail = async (file: LogFile, segment: Segment, tail: Tail): Promise<void> => {
+  if (tail.isProven || tail.end + RECORD_HEAD_BYTES > segment.capacity) return
+  await file.write(encodeRecord(noBytes, segment.seed, tail.end, tail.nextSeq, BEGIN | END | WRITE | MARK), tail.end)
+  await file.sync()
+  segment.end = tail.end + RECORD_HEAD_BYTES
 }
 
 /** False where the segment must not be written to any more. */
@@ -562,7 +585,10 @@ const secureTail = async (
   if (cutBytes > 0) {
     await damage.report(
       {
-        message: `${segment.file}: the last ${cutBytes} bytes, at ${tail.end}, are of a write that was never finished: they are cut off`,
+        message:
+          tail.cutRecords === 0
+            ? `${segment.file}: the last ${cutBytes} bytes, at ${tail.end}, are of a write that was never finished: they are cut off`
+            : `${segment.file}: the last write is not whole, torn or damaged at ${tail.end}: its last ${cutBytes} bytes, with ${tail.cutRecords} whole records, are cut off`,
         file: segment.file,
         offset: tail.end,
         bytes: cutBytes,
@@ -581,6 +607,7 @@ const secureTail = async (
         await file.write(new Uint8Array(Math.min(scanChunkBytes, tail.nonZeroEnd - at)), at)
       }
       await file.sync()
+      await proveTail(file, segment, tail)
     } finally {
       await file.close()
     }

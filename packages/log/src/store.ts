@@ -119,8 +119,9 @@ export const createStore = (
       for (let at = 0; at < size; at += zeroBlock.length) {
         if (closed) throw new LogClosedError('the log was closed')
         await made.write(zeroBlock.subarray(0, Math.min(zeroBlock.length, size - at)), at)
+        // Each by itself, so that an append that is synced meanwhile never waits for all of them.
+        await made.sync()
       }
-      await made.sync()
     } catch (error) {
       // Half a file would only keep a full disk full.
       await fs.remove(target).catch(() => undefined)
@@ -146,11 +147,13 @@ export const createStore = (
 
   const makeRoom = async (size: number, signal: AbortSignal): Promise<void> => {
     while (bytes() + size > limits.bytesMax) {
-      if ((segments.at(-1)?.bytes ?? 0) + size > limits.bytesMax) {
+      if (size > limits.bytesMax) {
         throw new LogRangeError(
           `${dir}: this append needs a segment of ${size} bytes, which never fits into the log's bytesMax of ${limits.bytesMax}`,
         )
       }
+      // The last segment can only go when there is another: waiting for it would be for ever.
+      if (segments.length <= 1) return
       if (limits.whenFull === 'drop-oldest') {
         await exclusive(() => drop(1, `dropped because the log had reached its ${limits.bytesMax} bytes`))
         continue
@@ -208,7 +211,6 @@ export const createStore = (
   }
 
   const beginSegment = async (size: number, snapshot: string): Promise<void> => {
-    await takeSpare(size)
     const last = segments.at(-1)
     const number = Math.max(numberFloor, last?.number ?? 0) + 1
     const previousEnd = last?.end ?? 0
@@ -252,9 +254,10 @@ export const createStore = (
     await before?.close()
   }
 
-  const openActive = async (segment: Segment): Promise<LogFile> => {
+  const writeDurably = async (segment: Segment, data: Uint8Array): Promise<void> => {
     file ??= await fs.open(path.join(dir, segment.file), 'write')
-    return file
+    await file.write(data, segment.end)
+    await file.sync()
   }
 
   /** The next segment is made while this one fills. */
@@ -279,13 +282,14 @@ export const createStore = (
       const needed = 3 * HEADER_BYTES + 2 * stateBytes + appendBytes + RECORD_HEAD_BYTES
       const size = Math.max(usualBytes(), Math.ceil(needed / pageBytes) * pageBytes)
       await makeRoom(size, signal)
+      await takeSpare(size)
       await exclusive(() => beginSegment(size, snapshot))
     },
     async write(data, entries) {
       const segment = active()
       if (!segment) throw new LogClosedError('no segment is open for writing')
       try {
-        await (await openActive(segment)).writeDurably(data, segment.end)
+        await writeDurably(segment, data)
       } catch (error) {
         appendable = false
         throw error
@@ -312,7 +316,7 @@ export const createStore = (
         await exclusive(async () => {
           if (segment && segment.end > segment.start) {
             const mark = encodeRecord(new Uint8Array(0), segment.seed, segment.end, nextSeq, BEGIN | END | WRITE | MARK)
-            await (await openActive(segment)).writeDurably(mark, segment.end)
+            await writeDurably(segment, mark)
           }
           const [first] = segments
           const last = segments.at(-1)

@@ -81,7 +81,7 @@ test('what a failed sync left behind is never read, though the next append is of
     const disk = createMemoryDisk(seed)
     const log = await open(disk)
     await log.append([Buffer.from('one..')])
-    disk.setFate(call => (call.name === 'writeDurably' ? 'EIO' : undefined))
+    disk.setFate(call => (call.name === 'sync' && call.file.endsWith('.segment') ? 'EIO' : undefined))
     const refused = await Promise.allSettled(['two..', 'three', 'four.'].map(text => log.append([Buffer.from(text)])))
     expect(refused.map(r => r.status)).toEqual(['rejected', 'rejected', 'rejected'])
     disk.setFate(undefined)

@@ -33,7 +33,7 @@ type NameChange = { kind: 'set'; name: string; inode: Inode } | { kind: 'remove'
 
 export interface Call {
   number: number
-  name: 'makeDir' | 'list' | 'open' | 'rename' | 'remove' | 'syncDir' | 'read' | 'write' | 'writeDurably' | 'sync'
+  name: 'makeDir' | 'list' | 'open' | 'rename' | 'remove' | 'syncDir' | 'read' | 'write' | 'sync'
   file: string
 }
 /** Asked before each call: an error code makes it fail, `crash` turns the power off during it. */
@@ -130,11 +130,10 @@ export const createMemoryDisk = (seed = 1): MemoryDisk => {
       const decided = enter(name, file)
       if (decided === undefined) return effect()
       if (decided === 'crash') {
-        if (name === 'write' || name === 'writeDurably') effect()
-      } else if (name === 'write' || name === 'writeDurably') {
-        // A part may have been written, and lies there unsynced.
+        if (name === 'write') effect()
+      } else if (name === 'write') {
+        // It may have been written, and lies there unsynced.
         if (chance() < 0.5) effect()
-        if (name === 'writeDurably' && decided === 'EIO') settle(inode, chance)
       } else if (name === 'sync') settle(inode, chance)
       throw systemError(decided === 'crash' ? 'EIO' : decided)
     }
@@ -156,10 +155,6 @@ export const createMemoryDisk = (seed = 1): MemoryDisk => {
         return part.length
       },
       write: (bytes, position) => begin('write', put(bytes, position)),
-      async writeDurably(bytes, position) {
-        await begin('writeDurably', put(bytes, position))
-        flush()
-      },
       sync: () => begin('sync', flush),
       close: async () => undefined,
     }
