@@ -1,15 +1,15 @@
 // npm start: installs, then runs a gateway and the cloud side by side, with a broker and a lake of their own.
-// What they keep stands in .data/; delete that folder to begin anew.
+// What they keep stands in .data/ (or where PENSTOCK_DATA says); delete that folder to begin anew.
 import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { buildPage, install, top } from './install.mjs'
 
 install()
 buildPage()
 
-const data = join(top, '.data')
+const data = resolve(process.env.PENSTOCK_DATA ?? join(top, '.data'))
 mkdirSync(join(data, 'inbox'), { recursive: true })
 
 const isFree = port =>
@@ -72,7 +72,7 @@ for (const began = Date.now(); !stopping && Date.now() - began < waitMsMax; ) {
   const answer = await fetch(`${url}/health`).catch(() => undefined)
   if (answer?.ok) {
     process.stdout.write(
-      `\n  Penstock is running: ${url}   (Ctrl-C stops it)\n  Drop a CSV of store counts into .data/inbox to see it arrive.\n\n`,
+      `\n  Penstock is running: ${url}   (Ctrl-C stops it)\n  Drop a CSV of store counts into ${join(data, 'inbox')} to see it arrive.\n\n`,
     )
     break
   }

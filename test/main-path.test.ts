@@ -6,7 +6,7 @@ import { appendFile, copyFile, mkdir, readdir, readFile, rename, writeFile } fro
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { findProgram, type House, openHouse, run, sample, until } from './programs.ts'
+import { findProgram, type House, openHouse, run, runMain, sample, until } from './programs.ts'
 import { keyOf, type Level, type OracleRow, type Resolution, readStoreCounts } from './store-counts.ts'
 
 const needsSample = (path: string) => {
@@ -46,14 +46,14 @@ ${Object.entries(zones)
 ${more}`,
   )
 
-const writeGateway = (sources: string) =>
+const writeGateway = (sources: string, uplink = `{ kind: mqtt, url: "mqtt://127.0.0.1:${house.brokerPort}" }`) =>
   house.write(
     'gateway.yaml',
     `gateway: bench
 site: lab
 zone: Asia/Tokyo
 data: gateway
-uplink: { kind: mqtt, url: "mqtt://127.0.0.1:${house.brokerPort}" }
+uplink: ${uplink}
 sources:
 ${sources}`,
   )
@@ -68,6 +68,14 @@ const storeCountsFormat = `
       columns:
         count: { type: int, required: true, status: { "-1": failed, "-2": closed } }
         units: { type: text }`
+
+const countsFromInbox = `  - id: counts
+    kind: drop
+    folder: inbox
+    stableMs: 100
+    pollMsMax: 50
+    format: ${storeCountsFormat}
+`
 
 interface Counts {
   rows: (OracleRow & { failed: number; revision: number })[]
@@ -99,14 +107,9 @@ describe('store counts from a drop folder', { skip: needsSample('stores/counts-2
     timeout: 120_000,
   }, async () => {
     await mkdir(join(house.dir, 'inbox'))
-    const gatewayYaml = await writeGateway(`  - id: counts
-    kind: drop
-    folder: inbox
-    stableMs: 100
-    pollMsMax: 50
-    format: ${storeCountsFormat}
-`)
-    house.start('cloud', await writeCloud())
+    const gatewayYaml = await writeGateway(countsFromInbox)
+    const cloudYaml = await writeCloud()
+    const cloud = house.start('cloud', cloudYaml)
     house.start('gateway', gatewayYaml)
     await copyFile(file, join(house.dir, 'inbox', 'july.csv'))
     await until(
@@ -172,6 +175,66 @@ describe('store counts from a drop folder', { skip: needsSample('stores/counts-2
         expect(await counts(level, resolution)).toEqual(before[level + resolution])
     const { rejects: after } = await house.json<{ rejects: unknown[] }>('/v1/rejects?limit=1000')
     expect(after).toHaveLength(305)
+
+    // Deleted projections come back from the journal, the same.
+    await cloud.kill('SIGTERM')
+    const rebuilt = runMain('cloud', ['rebuild', cloudYaml])
+    expect(await rebuilt.exited).toEqual({ code: 0, signal: null })
+    expect(existsSync(join(house.dir, 'cloud', 'lake.duckdb'))).toBe(false)
+    house.start('cloud', cloudYaml)
+    await until('all hours are counted again', async () => (await counts('sensor', 'hour')).length === 28_688, 60_000)
+    await ready()
+    for (const level of ['store', 'sensor'] as const)
+      for (const resolution of ['hour', 'day'] as const)
+        expect((await counts(level, resolution)).map(pick)).toEqual(before[level + resolution]?.map(pick))
+    expect((await house.json<{ rejects: unknown[] }>('/v1/rejects?limit=1000')).rejects).toHaveLength(305)
+  })
+})
+
+describe('the same counts another way', { skip: needsSample('stores/counts-2024-07.csv') }, () => {
+  test('in pieces, out of order, some twice, over HTTP, with kills between: the same tables', {
+    timeout: 120_000,
+  }, async () => {
+    const text = await readFile(sample('stores/counts-2024-07.csv'), 'utf8')
+    const [header = '', ...lines] = text.trimEnd().split('\n')
+    // Nine pieces, each overlapping the next by a tenth of itself, dropped last first.
+    const size = Math.ceil(lines.length / 9)
+    const pieces = Array.from({ length: 9 }, (_, i) => lines.slice(i * size, Math.floor((i + 1.1) * size))).reverse()
+    const inbox = join(house.dir, 'inbox')
+    await mkdir(inbox)
+    const cloudYaml = await writeCloud()
+    const gatewayFile = await writeGateway(
+      countsFromInbox,
+      `{ kind: http, url: "http://127.0.0.1:${house.pagePort}", reconnectMsMax: 500 }`,
+    )
+    let cloud = house.start('cloud', cloudYaml)
+    let gateway = house.start('gateway', gatewayFile)
+    for (const [i, piece] of pieces.entries()) {
+      await writeFile(join(inbox, `piece-${i}.part`), `${header}\n${piece.join('\n')}\n`)
+      await rename(join(inbox, `piece-${i}.part`), join(inbox, `piece-${i}.csv`))
+      await sleep(150)
+      if (i === 3 || i === 6) {
+        await gateway.kill('SIGKILL')
+        gateway = house.start('gateway', gatewayFile)
+      }
+      if (i === 4 || i === 7) {
+        await cloud.kill('SIGKILL')
+        cloud = house.start('cloud', cloudYaml)
+      }
+    }
+    await until(
+      'all pieces are done',
+      async () => existsSync(join(inbox, 'done')) && (await readdir(join(inbox, 'done'))).length === 9,
+      60_000,
+    )
+    await ready()
+    const oracle = readStoreCounts(text)
+    await until('all hours are counted', async () => (await counts('sensor', 'hour')).length === 28_688, 60_000)
+    for (const level of ['store', 'sensor'] as const)
+      for (const resolution of ['hour', 'day'] as const)
+        expect((await counts(level, resolution)).map(pick).sort(byKey)).toEqual(
+          oracle.table(level, resolution).map(pick),
+        )
   })
 })
 

@@ -1,0 +1,55 @@
+/** `npm start` as a stranger runs it, but for the install: five stores with weeks of history, and a count that moves. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type Program, run, until } from './programs.ts'
+
+const start = fileURLToPath(new URL('../.run/start.mjs', import.meta.url))
+
+let data: string
+let program: Program
+beforeEach(async () => {
+  data = await mkdtemp(join(tmpdir(), 'penstock-start-'))
+  program = run(process.execPath, [start], { PENSTOCK_DATA: data })
+})
+afterEach(async () => {
+  if (program.running()) await program.kill('SIGTERM')
+  await rm(data, { recursive: true, force: true })
+})
+
+interface Counts {
+  rows: { store: string; date: string; count: number }[]
+}
+
+test('five stores with weeks of history are there, a count changes by itself, and Ctrl-C ends it cleanly', {
+  timeout: 120_000,
+}, async () => {
+  const url = await until(
+    'the address is printed',
+    () => /Penstock is running: (http:\S+)/.exec(program.output())?.[1],
+    60_000,
+  )
+  const counts = async () =>
+    ((await (await fetch(`${url}/v1/counts?level=store&resolution=day`)).json()) as Counts).rows
+  await until(
+    'the history is there',
+    async () => {
+      const rows = await counts()
+      const days = (store: string) => rows.filter(r => r.store === store).length
+      return ['Madrid', 'Paris', 'Berlin', 'Roma', 'London'].every(store => days(store) >= 50)
+    },
+    60_000,
+  )
+  const total = async () => (await counts()).reduce((sum, row) => sum + row.count, 0)
+  const before = await total()
+  await until('a count has changed', async () => (await total()) !== before, 30_000)
+
+  const page = await (await fetch(url)).text()
+  expect(page).toMatch(/<title>Penstock/)
+  await program.kill('SIGINT')
+  expect(await program.exited).toEqual({ code: 0, signal: null })
+  expect(program.output()).toMatch(/the cloud has stopped/)
+  expect(program.output()).not.toMatch(/ERROR/)
+})
