@@ -103,9 +103,13 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
       file.found !== undefined &&
       (file.seen !== seenText(file.found) || (rests(file) && !file.progress.complete && file.found.size > 0))
 
-    /** How many files began anew, and how often in a row new files had to wait for that. */
-    let anew = 0
+    /** How many files were not what the look had found, and how often in a row new files had to wait for that. */
+    let unsettled = 0
     let postponed = 0
+    const unsettle = () => {
+      unsettled++
+      alarm.ring()
+    }
     const isBegun = (file: Tracked) => file.progress.checkpoint.offset > 0
 
     /**
@@ -155,16 +159,15 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
       try {
         if (error) throw error
         if (!handle || !now) return
-        if (reading && mayHaveBegunAnew(file, now)) return alarm.ring()
+        if (reading && mayHaveBegunAnew(file, now)) return unsettle()
         if (reading) {
           keep(file, reading)
           yield* drain(file, reading, handle, now.size)
           if (file.reading && !signal.aborted) file.seen = seenText(now)
         }
-        if (!file.reading) alarm.ring()
+        if (!file.reading) unsettle()
         if (isThat && !reading) {
           // The new generation comes with the next look, which also finds what was made since this one began.
-          anew++
           const copy = await tracker.beginAnew(file)
           if (copy) yield* readAll([copy], problems)
         }
@@ -172,19 +175,24 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
         // One file that cannot be read does not keep the others waiting.
         delete file.reading
         const { code, message } = error as NodeJS.ErrnoException
-        if (code === 'ENOENT') return
+        if (code === 'ENOENT') return unsettle()
         const problem = `${file.path} cannot be read (${code ?? message}); trying again`
         if (file.problem !== problem) deps.log.warn({ err: error, file: file.path }, problem)
         file.problem = problem
         problems.push(problem)
       }
     }
-    /** Reads files in their order. Some are opened ahead, for opening is what takes the time where files are small. */
-    async function* readAll(files: Tracked[], problems: string[]): AsyncGenerator<Batch> {
-      for (let i = 0; i < files.length && !signal.aborted; i += openAheadMax) {
+    /**
+     * Reads files in their order. Some are opened ahead, for opening is what takes the time where files are small.
+     * @param settledOnly stop where a file is not what the look had found: those behind it may be its successors
+     */
+    async function* readAll(files: Tracked[], problems: string[], settledOnly = false): AsyncGenerator<Batch> {
+      const before = unsettled
+      const mayGoOn = () => !signal.aborted && !(settledOnly && unsettled > before)
+      for (let i = 0; i < files.length && mayGoOn(); i += openAheadMax) {
         const prepared = await Promise.all(files.slice(i, i + openAheadMax).map(prepare))
         try {
-          for (const file of prepared) if (!signal.aborted) yield* read(file, problems)
+          for (const file of prepared) if (mayGoOn()) yield* read(file, problems)
         } finally {
           await Promise.all(prepared.map(({ handle }) => handle?.close()))
         }
@@ -224,14 +232,13 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
         watchFolders(watchers, folder, folders, alarm.ring)
         health = healthOf(problems)
         const due = files.filter(isDue)
-        const before = anew
+        const before = unsettled
         yield* readAll(inOrder(due.filter(isBegun)), problems)
-        // A new file may be the successor of one that began anew: the next look tells. Not for ever, though.
-        postponed = anew > before && postponed < postponedMax ? postponed + 1 : 0
-        if (postponed === 0) {
-          const rest = due.filter(file => !isBegun(file) && tracker.isFollowed(file))
-          yield* readAll(inOrder(rest), problems)
-        }
+        // A new file may be the successor of one that changed since the look: the next one tells. Not for ever, though.
+        const mayWait = postponed < postponedMax
+        const rest = inOrder(due.filter(file => !isBegun(file) && tracker.isFollowed(file)))
+        yield* readAll(rest, problems, mayWait)
+        postponed = mayWait && unsettled > before ? postponed + 1 : 0
         if (signal.aborted) break
         skipping = false
         yield* take(batcher)
