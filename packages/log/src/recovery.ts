@@ -177,15 +177,15 @@ export const readTolerant = async (file: LogFile, into: Uint8Array, position: nu
     let readable = false
     for (let at = 0; at < into.length; ) {
       const page = into.subarray(at, at + pageBytes - ((position + at) % pageBytes))
-      try {
-        const n = await file.read(page, position + at)
-        readable ||= n > 0
-        end = at + n
-        if (n < page.length) break
-      } catch {
-        page.fill(0)
-        end = at + page.length
-      }
+      // Twice, lest a hiccup be taken for damage.
+      const n = await file
+        .read(page, position + at)
+        .catch(() => file.read(page, position + at))
+        .catch(() => undefined)
+      readable ||= n !== undefined && n > 0
+      if (n === undefined) page.fill(0)
+      end = at + (n ?? page.length)
+      if (n !== undefined && n < page.length) break
       at += page.length
     }
     if (!readable) throw error

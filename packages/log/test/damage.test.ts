@@ -371,8 +371,8 @@ test('a page that the disk cannot read costs the entries in it alone; a disk tha
   await expect(readAll(log)).rejects.toThrow('EIO')
   expect(log.stats().lostEntries).toBe(0)
   let reads = 0
-  // The chunk, then its 5th page.
-  disk.setFate(call => (call.name === 'read' && [1, 6].includes(++reads) ? 'EIO' : undefined))
+  // The chunk, then its 5th page, twice.
+  disk.setFate(call => (call.name === 'read' && [1, 6, 7].includes(++reads) ? 'EIO' : undefined))
   const lost = lostOf(await readAll(log), 1000)
   expect(lost.length).toBeGreaterThan(2)
   expect(lost.length).toBeLessThan(7)
