@@ -1,10 +1,11 @@
 /**
  * Delimited text to typed columns, against papaparse: the same generated file, in the same run, with the same checksum.
  *
- * Both read the file in pieces of 1 MiB and sum every value and every time (ms) of every row. papaparse runs in its
+ * Both read the file in pieces of 1 MiB and sum every column and every time (ms since the first). papaparse runs in its
  * fastest streaming form: `fastMode`, arrays instead of objects, no `dynamicTyping`; its texts become numbers by `Number`
  * and `Date.parse`, as a user would write it.
  */
+import { createHash } from 'node:crypto'
 import { closeSync, createReadStream, mkdtempSync, openSync, readSync, rmSync, statSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,6 +14,8 @@ import Papa from 'papaparse'
 
 const fileBytes = 200_000_000
 const pieceBytes = 1024 * 1024
+const columns = 6
+const firstMs = Date.UTC(2022, 2, 12, 11, 32, 19)
 
 export const benchCsv = async (print: (line: string) => void): Promise<void> => {
   const folder = mkdtempSync(join(tmpdir(), 'penstock-csv-'))
@@ -20,16 +23,21 @@ export const benchCsv = async (print: (line: string) => void): Promise<void> => 
     const file = join(folder, 'gauge.csv')
     writeRows(file, fileBytes)
     const megabytes = statSync(file).size / 1e6
-    const ours = [readOurs(file), readOurs(file), readOurs(file)]
-    const theirs = [await readPapaparse(file), await readPapaparse(file)]
+    const ours: Run[] = []
+    const theirs: Run[] = []
+    // In turns, and the best of each: what else the machine does meanwhile is no part of the comparison.
+    for (let i = 0; i < 3; i++) {
+      ours.push(readOurs(file), readOurs(file))
+      theirs.push(await readPapaparse(file))
+    }
     const best = (runs: Run[]) => runs.reduce((a, b) => (b.seconds < a.seconds ? b : a))
     const [a, b] = [best(ours), best(theirs)]
-    if (a.rows !== b.rows || a.sum !== b.sum || a.times !== b.times) {
-      throw new Error(`the checksums differ: ${JSON.stringify(a)} and ${JSON.stringify(b)}`)
+    if (checksum(a) !== checksum(b)) {
+      throw new Error(`the checksums differ: ${checksum(a)} and ${checksum(b)}`)
     }
     const rate = (run: Run) => `${(megabytes / run.seconds).toFixed(0)} MB/s`
     const ratio = b.seconds / a.seconds
-    print(`csv: ${megabytes.toFixed(0)} MB, ${a.rows} rows of a time and 6 floats, checksum ${a.sum} the same`)
+    print(`csv: ${megabytes.toFixed(0)} MB, ${a.rows} rows of a time and 6 floats, checksum ${checksum(a)} the same`)
     print(`csv: penstock ${rate(a)} (${(a.rows / a.seconds / 1e6).toFixed(1)} M rows/s), papaparse ${rate(b)}`)
     print(`csv: ratio ${ratio.toFixed(1)} (target 8, floor 3)`)
   } finally {
@@ -40,9 +48,17 @@ export const benchCsv = async (print: (line: string) => void): Promise<void> => 
 interface Run {
   seconds: number
   rows: number
-  sum: number
+  /** Of each column, in the order of its rows. */
+  sums: Float64Array
   times: number
 }
+
+/** Equal where every row, value and time is. */
+const checksum = (run: Run): string =>
+  createHash('sha256')
+    .update(JSON.stringify([run.rows, run.times, ...run.sums]))
+    .digest('hex')
+    .slice(0, 12)
 
 /** Rows of a vacuum gauge, ten a second, the same in every run. */
 const writeRows = (file: string, bytesMax: number): void => {
@@ -53,7 +69,7 @@ const writeRows = (file: string, bytesMax: number): void => {
     return seed / 4_294_967_296
   }
   let written = writeSync(fd, 'Timestamp,Rb disp.,Neut.,Surf. Ref.,NC,NC,NC\n')
-  let ms = Date.UTC(2022, 2, 12, 11, 32, 19)
+  let ms = firstMs
   while (written < bytesMax) {
     let block = ''
     for (let i = 0; i < 5000; i++) {
@@ -82,7 +98,7 @@ const readOurs = (file: string): Run => {
     frameRowsMax: 8192,
     recordBytesMax: 65_536,
   })
-  const run: Run = { seconds: 0, rows: 0, sum: 0, times: 0 }
+  const run: Run = { seconds: 0, rows: 0, sums: new Float64Array(columns), times: 0 }
   const started = performance.now()
   const fd = openSync(file, 'r')
   const buffer = new Uint8Array(2 * pieceBytes)
@@ -102,19 +118,21 @@ const readOurs = (file: string): Run => {
 
 type Frame = ReturnType<ReturnType<typeof createDecoder>['push']>['frames'][number]
 const addFrame = (run: Run, frame: Frame): void => {
-  const startMs = Number(frame.startNs / 1_000_000n)
+  const startMs = Number(frame.startNs / 1_000_000n) - firstMs
   const { offsetsNs } = frame
-  const n = offsetsNs.length
-  run.rows += n
-  for (let i = 0; i < n; i++) run.times += (startMs + (offsetsNs[i] as number) / 1e6) % 1000
-  const columns = frame.columns.map(c => c.values as Float64Array)
-  for (let i = 0; i < n; i++) {
-    for (let k = 0; k < columns.length; k++) run.sum += (columns[k] as Float64Array)[i] as number
-  }
+  run.rows += offsetsNs.length
+  for (let i = 0; i < offsetsNs.length; i++) run.times += startMs + (offsetsNs[i] as number) / 1e6
+  for (const [k, column] of frame.columns.entries())
+    run.sums[k] = addTo(run.sums[k] ?? 0, column.values as Float64Array)
+}
+const addTo = (sum: number, values: Float64Array): number => {
+  let total = sum
+  for (let i = 0; i < values.length; i++) total += values[i] as number
+  return total
 }
 
 const readPapaparse = async (file: string): Promise<Run> => {
-  const run: Run = { seconds: 0, rows: 0, sum: 0, times: 0 }
+  const run: Run = { seconds: 0, rows: 0, sums: new Float64Array(columns), times: 0 }
   const started = performance.now()
   let header = true
   await new Promise<void>((resolve, reject) => {
@@ -130,8 +148,8 @@ const readPapaparse = async (file: string): Promise<Run> => {
             continue
           }
           run.rows++
-          run.times += Date.parse(`${(row[0] as string).replaceAll('/', '-')}Z`) % 1000
-          for (let k = 1; k < row.length; k++) run.sum += Number(row[k])
+          run.times += Date.parse(`${(row[0] as string).replaceAll('/', '-')}Z`) - firstMs
+          for (let k = 1; k < row.length; k++) run.sums[k - 1] = (run.sums[k - 1] as number) + Number(row[k])
         }
       },
       complete: () => resolve(),

@@ -65,7 +65,7 @@ export const createFastReader = (
     first: number,
     stride: number,
   ): number => {
-    const { bytes, starts, ends } = cells
+    const { bytes, data, starts, ends } = cells
     let p = from
     let field = 0
     for (;;) {
@@ -73,6 +73,7 @@ export const createFastReader = (
       if (slot >= 0) {
         p = readPlainNumber(
           bytes,
+          data,
           p,
           target,
           first + slot * stride,
