@@ -10,6 +10,7 @@ import { type Log, openLog } from '@penstock/log'
 const MIB = 1024 * 1024
 const recordBytes = 256
 const rounds = 11
+const segmentBytes = 512 * MIB
 
 /** Raw and log, syncs each round. */
 const sizes = [
@@ -47,8 +48,9 @@ const benchAppends = async (
   const bodies = Array.from({ length: records }, (_, i) => Buffer.alloc(recordBytes, i))
   const bytes = Buffer.concat(bodies)
   const rawFile = path.join(dir, 'raw')
-  makeFull(rawFile, 64 * MIB)
-  // One segment holds it all, so that what is measured is appending; rotation is measured below.
+  // Each in one file that holds it all, made in the same way and written from front to back: what is measured is
+  // appending. Rotation is measured below.
+  makeFull(rawFile, segmentBytes)
   const log = await openLog(path.join(dir, `log-${records}`), {
     segmentBytesMin: 256 * MIB,
     segmentBytesMax: 256 * MIB,
@@ -57,7 +59,7 @@ const benchAppends = async (
   const results: Rates[] = []
   let groups = 0
   for (let round = 0; round < rounds; round++) {
-    const raw = await timed(() => writeRaw(fd, bytes, syncs))
+    const raw = await timed(() => writeRaw(fd, bytes, syncs, round * syncs))
     const before = log.stats().syncs
     const ahead = await timed(() => appendInPairs(log, bodies, syncs))
     groups += log.stats().syncs - before
@@ -105,8 +107,8 @@ const rawSync = (fd: number, bytes: Buffer, at: number): Promise<void> =>
     })
   })
 
-const writeRaw = async (fd: number, bytes: Buffer, syncs: number): Promise<void> => {
-  for (let i = 0; i < syncs; i++) await rawSync(fd, bytes, i * bytes.length)
+const writeRaw = async (fd: number, bytes: Buffer, syncs: number, from = 0): Promise<void> => {
+  for (let i = from; i < from + syncs; i++) await rawSync(fd, bytes, i * bytes.length)
 }
 
 const appendOneByOne = async (log: Log, bodies: readonly Buffer[], syncs: number): Promise<void> => {

@@ -11,6 +11,8 @@ export interface LogFile {
   read(into: Uint8Array, position: number): Promise<number>
   /** All of `bytes`; not yet durable. */
   write(bytes: Uint8Array, position: number): Promise<void>
+  /** `write` and `sync` in one call, where the system can. After a rejection any part may be on disk or not. */
+  writeDurably?(bytes: Uint8Array, position: number): Promise<void>
   /** All that was written is durable when it resolves (fdatasync). After a rejection any part of it may be on disk or not. */
   sync(): Promise<void>
   close(): Promise<void>
@@ -29,6 +31,19 @@ export interface LogFs {
   /** Makes names that were made, renamed or removed in the folder durable. */
   syncDir(dir: string): Promise<void>
 }
+
+/**
+ * Linux can make a write durable in the call itself (O_DSYNC), which saves a trip to the disk thread. Used where the file
+ * system is known to hold to it; elsewhere (FUSE, network) fdatasync says it plainly.
+ */
+const dsyncFileSystems = new Map([
+  [0xef53, 'ext4'],
+  [0x58465342, 'xfs'],
+  [0x9123683e, 'btrfs'],
+  [0xf2f52010, 'f2fs'],
+])
+const honoursDsync = async (file: string): Promise<boolean> =>
+  process.platform === 'linux' && dsyncFileSystems.has((await fs.promises.statfs(file)).type)
 
 const openFlags = {
   read: fs.constants.O_RDONLY,
@@ -81,13 +96,21 @@ export const nodeLogFs: LogFs = {
   list: dir => fs.promises.readdir(dir),
   async open(file, mode) {
     const fd = await openFd(file, openFlags[mode])
+    let dsyncFd: number | undefined
+    if (mode === 'write' && (await honoursDsync(file))) {
+      dsyncFd = await openFd(file, fs.constants.O_WRONLY | fs.constants.O_DSYNC)
+    }
     return {
+      ...(dsyncFd !== undefined && { writeDurably: writeAll.bind(undefined, dsyncFd) }),
       bytes: () =>
         new Promise((resolve, reject) => fs.fstat(fd, (error, stat) => (error ? reject(error) : resolve(stat.size)))),
       read: (into, position) => readAll(fd, into, position),
       write: (bytes, position) => writeAll(fd, bytes, position),
       sync: () => syncFd(fd),
-      close: () => closeFd(fd),
+      async close() {
+        if (dsyncFd !== undefined) await closeFd(dsyncFd)
+        await closeFd(fd)
+      },
     }
   },
   rename: (from, to) => fs.promises.rename(from, to),

@@ -263,12 +263,11 @@ const createCommitter = (
     const [only] = calls
     const bytes = calls.length === 1 && only ? only.bytes : Buffer.concat(calls.map(call => call.bytes))
     syncedAt = performance.now()
-    // An append of nothing waits its turn, and no more.
-    const written = bytes.length > 0 ? store.write(bytes, seq - store.nextSeq()) : undefined
-    // The disk is at work: now there is time for those who wait for the write before.
-    acknowledge()
-    await written
-    if (bytes.length > 0) {
+    // An append of nothing waits its turn, and no more. While the disk is at work there is time for those who wait for the
+    // write before.
+    if (bytes.length === 0) acknowledge()
+    else {
+      await store.write(bytes, seq - store.nextSeq(), acknowledge)
       syncs++
       recent = bytes.length <= recentBytesMax ? { segment, offset: from, bytes } : undefined
     }
@@ -287,6 +286,7 @@ const createCommitter = (
 
   /** Nothing that waits is acknowledged: what a caller sends again keeps its order. */
   const failAll = (calls: readonly Call[], error: unknown): void => {
+    acknowledge()
     const told = error instanceof LogError ? error : new LogDiskError(`${dir}: the log could not be written`, error)
     for (const call of calls) call.reject(told)
     for (const call of take(queue.length)) call.reject(told)

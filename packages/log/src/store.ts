@@ -58,8 +58,8 @@ export interface Store {
   nextSeq(): number
   /** Begins a segment with room for `appendBytes`. Waits for a trim where the log is full; gives up when `signal` aborts. */
   begin(appendBytes: number, snapshot: string, signal: AbortSignal): Promise<void>
-  /** Writes `entries` entries behind the data of the active segment, durably. */
-  write(bytes: Uint8Array, entries: number): Promise<void>
+  /** Writes `entries` entries behind the data of the active segment, durably; `meanwhile` runs while the disk is at work. */
+  write(bytes: Uint8Array, entries: number, meanwhile: () => void): Promise<void>
   /** Takes whole segments from the front whose entries are all ≤ `through`. */
   trim(through: number): Promise<void>
   /** Proves all that was written and gives the files free. */
@@ -254,10 +254,13 @@ export const createStore = (
     await before?.close()
   }
 
-  const writeDurably = async (segment: Segment, data: Uint8Array): Promise<void> => {
+  /** `meanwhile` runs when nothing more is to be done than to wait for the disk. */
+  const writeDurably = async (segment: Segment, data: Uint8Array, meanwhile?: () => void): Promise<void> => {
     file ??= await fs.open(path.join(dir, segment.file), 'write')
-    await file.write(data, segment.end)
-    await file.sync()
+    if (!file.writeDurably) await file.write(data, segment.end)
+    const durable = file.writeDurably ? file.writeDurably(data, segment.end) : file.sync()
+    meanwhile?.()
+    await durable
   }
 
   /** The next segment is made while this one fills. */
@@ -285,11 +288,11 @@ export const createStore = (
       await takeSpare(size)
       await exclusive(() => beginSegment(size, snapshot))
     },
-    async write(data, entries) {
+    async write(data, entries, meanwhile) {
       const segment = active()
       if (!segment) throw new LogClosedError('no segment is open for writing')
       try {
-        await writeDurably(segment, data)
+        await writeDurably(segment, data, meanwhile)
       } catch (error) {
         appendable = false
         throw error
