@@ -6,7 +6,8 @@
  * they wait in `rows.numbers` until `rows.finish` has looked at the other cells.
  */
 import type { Cells } from './cells.ts'
-import { PLAIN_EMPTY, PLAIN_INT, readPlainNumber } from './csv-number.ts'
+import { PLAIN_EMPTY, PLAIN_INT, readOddNumber } from './csv-number.ts'
+import { POW10 } from './number.ts'
 import type { PlainSeries, RowReader } from './row.ts'
 import { type RowPlace, spanMsMax } from './series.ts'
 import { LOCAL_TIME, NO_TIME } from './time-layout.ts'
@@ -26,6 +27,7 @@ export interface FastReader {
 
 const LF = 10
 const CR = 13
+const exactMax = Number.MAX_SAFE_INTEGER
 
 /** @returns undefined where the columns do not allow of the short way: one field serves as a number and as something else */
 export const createFastReader = (
@@ -56,6 +58,8 @@ export const createFastReader = (
   const result: FastRows = { rows: 0, end: 0, skipLf: false }
   const at = new Float64Array(2)
 
+  const fixed = { delimiter, quote, fields, slots, decimals, flags }
+
   /** One row's cells: the numbers into target[first + slot · stride], the places of the others into `cells`. Returns its end or −1. */
   const readCells = (
     cells: Cells,
@@ -66,22 +70,59 @@ export const createFastReader = (
     stride: number,
   ): number => {
     const { bytes, data, starts, ends } = cells
+    const { delimiter, quote, fields, slots, decimals, flags } = fixed
     let p = from
     let field = 0
     for (;;) {
       const slot = field < fields ? (slots[field] as number) : -1
       if (slot >= 0) {
-        p = readPlainNumber(
-          bytes,
-          data,
-          p,
-          target,
-          first + slot * stride,
-          delimiter,
-          decimals[slot] as number,
-          flags[slot] as number,
-        )
-        if (p < 0) return -1
+        const numberFrom = p
+        const decimal = decimals[slot] as number
+        let c = bytes[p] as number
+        const negative = c === 45
+        if (negative) c = bytes[++p] as number
+        const digitsFrom = p
+        let whole = 0
+        let d = c ^ 48
+        while (d <= 9) {
+          whole = (Math.imul(whole, 10) + d) | 0
+          c = bytes[++p] as number
+          d = c ^ 48
+        }
+        let digits = p - digitsFrom
+        let value: number = whole
+        if (c === decimal) {
+          const fractionFrom = ++p
+          let fraction = 0
+          // Four digits at once, as the four bytes of a word: their pairs, then the pair of pairs.
+          while (p + 4 <= bytes.length) {
+            const word = data.getInt32(p, true)
+            if ((word & 0xf0f0f0f0) !== 0x30303030 || ((word + 0x06060606) & 0xf0f0f0f0) !== 0x30303030) break
+            const ones = word & 0x0f0f0f0f
+            const pairs = Math.imul(ones, 10) + (ones >>> 8)
+            fraction = (Math.imul(fraction, 10_000) + (pairs & 0xff) * 100 + ((pairs >>> 16) & 0xff)) | 0
+            p += 4
+          }
+          c = bytes[p] as number
+          d = c ^ 48
+          while (d <= 9) {
+            fraction = (Math.imul(fraction, 10) + d) | 0
+            c = bytes[++p] as number
+            d = c ^ 48
+          }
+          const places = p - fractionFrom
+          if (places > 9 || ((flags[slot] as number) & PLAIN_INT) !== 0) digits = 0
+          else {
+            const scale = POW10[places] as number
+            value = whole * scale + fraction
+            if (value > exactMax) digits = 0
+            value /= scale
+          }
+        }
+        if (digits === 0 || digits > 9 || (c !== delimiter && c !== LF && c !== CR)) {
+          p = readOddNumber(bytes, numberFrom, target, first + slot * stride, delimiter, decimal, flags[slot] as number)
+          if (p < 0) return -1
+        } else target[first + slot * stride] = negative ? -value : value
       } else {
         if (bytes[p] === quote || field >= starts.length) return -1
         starts[field] = p

@@ -81,7 +81,7 @@ export const readPlainNumber = (
 }
 
 /** The same for any number: without digits before the mark, with many digits, with an exponent; or an empty cell. */
-const readOddNumber = (
+export const readOddNumber = (
   bytes: Uint8Array,
   from: number,
   target: Float64Array,

@@ -18,7 +18,7 @@ export const LOCAL_TIME = 1
 export const UTC_TIME = 2
 export type Reading = typeof NO_TIME | typeof LOCAL_TIME | typeof UTC_TIME
 
-/** Bytes, and the same memory for reading four of them at once. */
+/** Bytes, and the same memory for reading eight of them at once. */
 export interface TimeBytes {
   bytes: Uint8Array
   data: DataView
@@ -315,16 +315,17 @@ const createTokens = (ops: readonly Op[]): TimeReader => {
   const markByte = mark && 'literal' in mark ? mark.literal : -1
   const digits = fraction && 'fraction' in fraction ? fraction.fraction : 0
 
-  if (width < 4) return slow
-  // The stem is compared four bytes at a time; the last four may overlap those before.
-  const places = Int32Array.from({ length: Math.ceil(width / 4) }, (_, i) => Math.min(4 * i, width - 4))
-  const seen = new Int32Array(places.length)
+  if (width < 8) return slow
+  // The stem is compared eight bytes at a time, as doubles; the last eight may overlap those before. Bytes that spell no
+  // number differ from everything, as NaN does, and go the long way.
+  const places = Int32Array.from({ length: Math.ceil(width / 8) }, (_, i) => Math.min(8 * i, width - 8))
+  const seen = new Float64Array(places.length).fill(Number.NaN)
   const minute = new Float64Array(1)
   const remember: TimeReader = (from, start, end, at) => {
     const found = slow(from, start, end, at)
     // Only a stem that was read at its fixed width may stand for the next one.
     if (found === LOCAL_TIME && !hasWideBlank(from.bytes, start, width, stem)) {
-      for (let i = 0; i < seen.length; i++) seen[i] = from.data.getInt32(start + (places[i] as number))
+      for (let i = 0; i < seen.length; i++) seen[i] = from.data.getFloat64(start + (places[i] as number))
       minute[0] = Math.floor((at[0] as number) / 60_000) * 60_000
     }
     return found
@@ -334,7 +335,7 @@ const createTokens = (ops: readonly Op[]): TimeReader => {
     let p = start + width
     if (end < p + 2) return slow(from, start, end, at)
     for (let i = 0; i < seen.length; i++) {
-      if (data.getInt32(start + (places[i] as number)) !== seen[i]) return remember(from, start, end, at)
+      if (data.getFloat64(start + (places[i] as number)) !== seen[i]) return remember(from, start, end, at)
     }
     const tens = (bytes[p] as number) ^ 48
     const ones = (bytes[p + 1] as number) ^ 48

@@ -64,6 +64,7 @@ describe('time layouts', () => {
     ['YYYY/MM/DD HH:mm:ss', '2022/03/12 20:32:60'],
     ['YYYY/MM/DD HH:mm:ss.SSS', '2022/03/12 20:32:59.12'],
     ['YYYY/MM/DD HH:mm:ss.SSS', '2022/03/12 20:32:59.1234'],
+    ['YYYY/MM/DD HH:mm:ss', `${'\0'.repeat(17)}30`],
     ['D/M/YYYY h:mm A', '1/6/2022 13:05 PM'],
     ['ddd MMM D YYYY', 'Foo Mar 1 2022'],
     ['ddd MMM D HH z YYYY', 'Mon Mar 1 10 PST 2022'],
