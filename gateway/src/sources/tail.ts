@@ -68,6 +68,11 @@ const startedKey = 'started'
 const readingsMax = 1024
 const postponedMax = 3
 const openAheadMax = 16
+/**
+ * File systems count time in steps (4 ms on Linux, 2 s on FAT): a file that changed so recently may change again under the
+ * same time and size, so it is looked into once more.
+ */
+const mtimeStepMsMax = 2000
 const foldersWatchedMax = 64
 /** Between two looks, so that a folder in which something changes all the time costs half a core at most. */
 const restMsMin = 20
@@ -163,8 +168,11 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
         if (reading) {
           keep(file, reading)
           yield* drain(file, reading, handle, now.size)
-          if (file.reading && !signal.aborted) file.seen = seenText(now)
+          if (file.reading && !signal.aborted && nowMs() - Number(now.mtimeNs / 1_000_000n) > mtimeStepMsMax) {
+            file.seen = seenText(now)
+          } else delete file.seen
         }
+        if (!reading) delete file.reading
         if (!file.reading) unsettle()
         if (isThat && !reading) {
           // The new generation comes with the next look, which also finds what was made since this one began.
@@ -237,7 +245,7 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
         // A new file may be the successor of one that changed since the look: the next one tells. Not for ever, though.
         const mayWait = postponed < postponedMax
         const rest = inOrder(due.filter(file => !isBegun(file) && tracker.isFollowed(file)))
-        yield* readAll(rest, problems, mayWait)
+        if (!mayWait || unsettled === before) yield* readAll(rest, problems, mayWait)
         postponed = mayWait && unsettled > before ? postponed + 1 : 0
         if (signal.aborted) break
         skipping = false
