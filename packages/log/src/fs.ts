@@ -114,7 +114,7 @@ export const nodeLogFs: LogFs = {
     }
   },
   rename: (from, to) => fs.promises.rename(from, to),
-  remove: file => fs.promises.rm(file),
+  remove: file => fs.promises.unlink(file),
   async syncDir(dir) {
     // Windows has no way to sync a folder, and needs none: NTFS journals names.
     if (process.platform === 'win32') return

@@ -69,7 +69,9 @@ const create = async (fs: LogFs, file: string, holder: Holder): Promise<boolean>
   } finally {
     await handle.close()
   }
-  return true
+  // Whoever found it unreadable for too long may have taken it for a dead one's.
+  const now = await readHolder(fs, file, 0)
+  return typeof now !== 'string' && now.token === holder.token
 }
 
 /** `unreadable` where it stays so: its maker died, or the power went, before it was written. */

@@ -10,7 +10,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Call, encodeCall, stampCall } from './call.ts'
 import { createDamageRecorder } from './damage.ts'
-import { LogBusyError, LogClosedError, LogDiskError, LogError, LogRangeError } from './errors.ts'
+import { LogBusyError, LogClosedError, LogDiskError, LogError, LogLockedError, LogRangeError } from './errors.ts'
 import { type LogFs, nodeLogFs } from './fs.ts'
 import { takeLock } from './lock.ts'
 import type { Log, LogOptions } from './log.ts'
@@ -72,7 +72,9 @@ export const openLog = async (dir: string, options: LogOptions = {}): Promise<Lo
     return await openLocked(dir, settings, fs, unlock)
   } catch (error) {
     await unlock().catch(() => undefined)
-    throw error instanceof LogError ? error : new LogDiskError(`${dir}: the log could not be opened`, error)
+    if (error instanceof LogRangeError || error instanceof LogLockedError || error instanceof LogDiskError) throw error
+    if (error instanceof LogError) throw new LogError(`${dir}: ${error.message}`)
+    throw new LogDiskError(`${dir}: the log could not be opened`, error)
   }
 }
 

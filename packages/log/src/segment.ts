@@ -29,6 +29,7 @@
  * Numbers are little-endian.
  */
 import { crc32 } from 'node:zlib'
+import { LogError } from './errors.ts'
 
 export const FORMAT_VERSION = 1
 export const HEADER_BYTES = 512
@@ -60,6 +61,8 @@ export interface SegmentHeader {
   state: string
 }
 
+/** Behind the longest epoch, and covered by the crc: a damaged version is a damaged header. */
+const VERSION_AT = 128
 const magic = Buffer.from('PENSTLOG', 'latin1')
 const roundUp = (n: number): number => Math.ceil(n / HEADER_BYTES) * HEADER_BYTES
 
@@ -77,7 +80,7 @@ export const encodeHeader = (header: SegmentHeader): { block: Buffer; state: Buf
   const block = Buffer.alloc(HEADER_BYTES)
   const state = Buffer.from(header.state, 'utf8')
   magic.copy(block, 0)
-  block.writeUInt32LE(FORMAT_VERSION, 8)
+  block.writeUInt32LE(FORMAT_VERSION, VERSION_AT)
   block.writeUIntLE(header.number, 16, 6)
   block.writeUIntLE(header.firstSeq, 24, 6)
   block.writeUIntLE(header.bytes, 32, 6)
@@ -93,11 +96,16 @@ export const encodeHeader = (header: SegmentHeader): { block: Buffer; state: Buf
 
 export type HeaderBlock = Omit<SegmentHeader, 'state'> & { stateBytes: number; stateCrc: number }
 
-/** Reads a header block; `undefined` where it is not one, or damaged. */
+/** Reads a header block; `undefined` where it is not one, or damaged. Throws where it is whole, but of another version. */
 export const decodeHeader = (block: Buffer): HeaderBlock | undefined => {
   if (block.length < HEADER_BYTES || !block.subarray(0, 8).equals(magic)) return undefined
-  if (block.readUInt32LE(8) !== FORMAT_VERSION) return undefined
   if (block.readUInt32LE(12) !== crc32(block.subarray(16, HEADER_BYTES))) return undefined
+  const version = block.readUInt32LE(VERSION_AT)
+  if (version !== FORMAT_VERSION) {
+    throw new LogError(
+      `the log is of format ${version}; this program reads format ${FORMAT_VERSION}: use the program that wrote it`,
+    )
+  }
   return {
     number: block.readUIntLE(16, 6),
     firstSeq: block.readUIntLE(24, 6),
@@ -290,6 +298,7 @@ const readRecord = (b: Uint8Array, i: number, size: number, offset: number) => (
 
 /** How many zero bytes lie from `i` on. */
 const zerosAt = (b: Uint8Array, i: number): number => {
+  if (b[i] !== 0) return 0
   let j = i
   while (j + zeroPage.length <= b.length && zeroPage.equals(b.subarray(j, j + zeroPage.length))) j += zeroPage.length
   while (j < b.length && b[j] === 0) j++

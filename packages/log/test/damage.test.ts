@@ -1,4 +1,5 @@
 /** Whatever happens to the bytes on disk: the log opens, says what is gone, and is silently wrong nowhere. */
+import { crc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { type Damage, type Entry, type Log, type LogOptions, openLog } from '../src/index.ts'
 import { recordBytes } from '../src/segment.ts'
@@ -333,6 +334,21 @@ describe('segments', () => {
       expect(lost).toEqual([])
       expect(told).toHaveLength(1)
     }
+  })
+
+  test('a log of a later format is refused, and nothing of it is touched', async () => {
+    const { disk } = await prepare()
+    const name = segment(disk, 4)
+    const bytes = disk.contents(name)
+    for (const at of [0, bytes.length - 512]) {
+      const header = bytes.subarray(at, at + 512)
+      header.writeUInt32LE(2, 128)
+      header.writeUInt32LE(crc32(header.subarray(16)), 12)
+    }
+    disk.put(name, bytes)
+    const before = disk.snapshot()
+    await expect(open(disk)).rejects.toThrow('/log: the log is of format 2; this program reads format 1')
+    expect(disk.snapshot()).toEqual(before)
   })
 
   test('every byte of a segment in the middle overwritten: all others are read', async () => {
