@@ -94,7 +94,7 @@ export const gatewayConfigSchema = z
       .refine(name => name !== 'readings', '"readings" is a name that the topics need for themselves; choose another')
       .describe('Unique name of this gateway; keep it'),
     site: nameSchema.optional().describe('Site of the sources that name none; default: the name of the gateway'),
-    zone: zone.default('UTC').describe('IANA zone of the sources that name none'),
+    zone: zone.optional().describe('IANA zone of local times, for the sources that name none'),
     data: path.default('data').describe('Folder of the spool'),
     spool: spoolSchema.prefault({}),
     uplink: uplinkSchema,
@@ -115,6 +115,14 @@ export const gatewayConfigSchema = z
         // Also where a source has other problems: all are told at once.
         { when: ({ value }) => Array.isArray(value) },
       ),
+  })
+  .superRefine(({ sources, zone }, context) => {
+    // A zone that nobody named would move every local time in silence.
+    for (const [i, source] of sources.entries()) {
+      if (source.kind === 'simulate' || source.zone !== undefined || zone !== undefined) continue
+      const message = `is missing: say here, or once at the top of the file, in which zone the times of "${source.id}" are, e.g. Europe/Paris or UTC`
+      context.addIssue({ code: 'custom', message, path: ['sources', i, 'zone'] })
+    }
   })
   .describe('Configuration of penstock-gateway')
 
@@ -175,7 +183,7 @@ const uplinkOf = async (
 /** The source with what the gateway says for all of them, and with absolute paths. */
 const placed = (source: Checked['sources'][number], gateway: Checked, file: string): SourceOptions => {
   if (source.kind === 'simulate') return source
-  const where = { site: source.site ?? gateway.site ?? gateway.gateway, zone: source.zone ?? gateway.zone }
+  const where = { site: source.site ?? gateway.site ?? gateway.gateway, zone: source.zone ?? gateway.zone ?? 'UTC' }
   if (source.kind === 'serial') return { ...source, ...where }
   return { ...source, ...where, folder: resolvePath(file, source.folder) }
 }

@@ -43,6 +43,21 @@ describe('the configuration', () => {
     })
   })
 
+  it('asks for the zone of local times where neither source nor gateway names one', async () => {
+    const text = `gateway: lab
+uplink: { kind: mqtt, url: "mqtt://127.0.0.1:1883" }
+sources:
+  - { id: demo, kind: simulate }
+  - id: log
+    kind: tail
+    folder: in
+    format: { kind: lines, pattern: "(?<n>\\\\d+)" }
+`
+    expect(await problemsOf(text)).toEqual([
+      expect.stringMatching(/^gateway\.yaml:\d+: sources\[1\]\.zone: is missing: say here, .* the times of "log" are/),
+    ])
+  })
+
   it('gives sources the site and zone of the gateway, and paths from the folder of the file', async () => {
     const text = `gateway: lab
 zone: Asia/Tokyo

@@ -1,4 +1,5 @@
 /** The edge of both programs: arguments, signals, exit codes, and how a person is told what went wrong. */
+import { setMaxListeners } from 'node:events'
 import { parseArgs } from 'node:util'
 import { EXIT, UserError } from '@penstock/frame'
 import { createLogger, type Logger } from './logger.ts'
@@ -32,6 +33,8 @@ export const runProgram = async ({ name, version, usage, options, commands }: Pr
   const print = (text: string) => void process.stdout.write(`${text}\n`)
   const complain = (text: string) => void process.stderr.write(`${text}\n`)
   const stop = new AbortController()
+  // Every source listens for the end: hundreds are no leak.
+  setMaxListeners(0, stop.signal)
   let firstAt = 0
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
