@@ -1,7 +1,7 @@
 /** Numbers, dates and sizes as people read them. */
 
 const whole = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 })
-const compact = new Intl.NumberFormat('en-GB', { notation: 'compact', maximumFractionDigits: 1 })
+const compact = new Intl.NumberFormat('en-GB', { notation: 'compact', maximumFractionDigits: 2 })
 const minus = '−'
 
 export const numberText = (value: number): string => whole.format(value).replace('-', minus)
