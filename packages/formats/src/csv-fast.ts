@@ -183,14 +183,14 @@ export const createFastReader = (
 
   /** Rows of a time and numbers only, into the one series that they belong to. */
   const readSeries = (
-    { series, clock, readTime }: PlainSeries,
+    { series, clock, readTime, timeReader, timeField: clockField }: PlainSeries,
     cells: Cells,
     from: number,
     limit: number,
     line: number,
     offset: number,
   ): FastRows => {
-    const { bytes } = cells
+    const { bytes, starts, ends } = cells
     const low = clock.low
     const high = clock.high
     const shift = clock.offset
@@ -205,7 +205,9 @@ export const createFastReader = (
     while (p < limit && row < rowsMax && startsPlainly(bytes[p] as number)) {
       const end = readCells(cells, p, limit, table, row, capacity)
       if (end < 0) break
-      const found = readTime(cells, at)
+      const found = timeReader
+        ? timeReader(cells, starts[clockField] as number, ends[clockField] as number, at)
+        : readTime(cells, at)
       const local = at[0] as number
       // Days near a change of the clocks, and times that are none, go the long way.
       if (found === NO_TIME || (found === LOCAL_TIME && !(local >= low && local < high))) break

@@ -10,77 +10,15 @@ export const PLAIN_INT = 1
 export const PLAIN_EMPTY = 2
 
 /**
- * Reads the number that begins at `from` and ends with its cell into target[at]. Returns the position of the byte behind
- * it, a delimiter or line end; −1 where the cell is anything but a plain number that a double holds exactly on the way.
+ * Reads the number that begins at `from` and ends with its cell into target[at], whatever its form: without digits before
+ * the mark, with many digits, with an exponent; or an empty cell. Returns the position of the byte behind it, a delimiter
+ * or line end; −1 where the cell is no plain number, or none that a double holds exactly on the way.
  *
  * The bytes must hold a line end behind `from`: nothing else ends the search.
  *
- * @param data the same memory as `bytes`
  * @param decimal byte of the decimal mark
  * @param flags PLAIN_INT, PLAIN_EMPTY
  */
-export const readPlainNumber = (
-  bytes: Uint8Array,
-  data: DataView,
-  from: number,
-  target: Float64Array,
-  at: number,
-  delimiter: number,
-  decimal: number,
-  flags: number,
-): number => {
-  // The usual number, short enough to be compiled into the loop over a row: a sign, up to nine digits (these fit 32
-  // bits, in which adding a digit is far quicker than in a double), a mark, up to nine digits.
-  let p = from
-  let c = bytes[p] as number
-  const negative = c === 45
-  if (negative) c = bytes[++p] as number
-  const first = p
-  let whole = 0
-  let d = c ^ 48
-  while (d <= 9) {
-    whole = (Math.imul(whole, 10) + d) | 0
-    c = bytes[++p] as number
-    d = c ^ 48
-  }
-  let digits = p - first
-  let value: number = whole
-  if (c === decimal) {
-    const fractionFrom = ++p
-    let fraction = 0
-    // Four digits at once, as the four bytes of a word: their pairs, then the pair of pairs.
-    while (p + 4 <= bytes.length) {
-      const word = data.getInt32(p, true)
-      if ((word & 0xf0f0f0f0) !== 0x30303030 || ((word + 0x06060606) & 0xf0f0f0f0) !== 0x30303030) break
-      const ones = word & 0x0f0f0f0f
-      const pairs = Math.imul(ones, 10) + (ones >>> 8)
-      fraction = (Math.imul(fraction, 10_000) + (pairs & 0xff) * 100 + ((pairs >>> 16) & 0xff)) | 0
-      p += 4
-    }
-    c = bytes[p] as number
-    d = c ^ 48
-    while (d <= 9) {
-      fraction = (Math.imul(fraction, 10) + d) | 0
-      c = bytes[++p] as number
-      d = c ^ 48
-    }
-    const places = p - fractionFrom
-    if (places > 9 || (flags & PLAIN_INT) !== 0) digits = 0
-    else {
-      const scale = POW10[places] as number
-      value = whole * scale + fraction
-      if (value > exactMax) digits = 0
-      value /= scale
-    }
-  }
-  if (digits === 0 || digits > 9 || (c !== delimiter && c !== LF && c !== CR)) {
-    return readOddNumber(bytes, from, target, at, delimiter, decimal, flags)
-  }
-  target[at] = negative ? -value : value
-  return p
-}
-
-/** The same for any number: without digits before the mark, with many digits, with an exponent; or an empty cell. */
 export const readOddNumber = (
   bytes: Uint8Array,
   from: number,

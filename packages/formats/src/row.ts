@@ -65,6 +65,9 @@ export interface PlainSeries {
   series: Series
   clock: ZoneClock
   readTime(cells: Cells, at: Float64Array): Reading
+  /** Where the time is one cell: its reader alone, for a cell without blanks around it. */
+  timeReader: TimeReader | undefined
+  timeField: number
 }
 
 export interface RowReader {
@@ -285,7 +288,10 @@ export const createRowReader = (
 
   const isPlain = tags.fields.length === 0 && others.length === 0 && !hasSentinels && spreads === 'replace'
   const { series, clock } = isPlain ? entryOf(createCells('utf-8')) : {}
-  const plain = series && clock ? { series, clock, readTime } : undefined
+  const plain =
+    series && clock
+      ? { series, clock, readTime, timeReader: clockFields.reader, timeField: clockFields.used[0] ?? 0 }
+      : undefined
 
   return { numbers, numberFields, cellsMin, timeCell, otherFields, readNumbers, finish, sink, plain }
 }
@@ -328,6 +334,8 @@ interface BoundTime {
   rejectGap: boolean
   equalStepsBack: boolean
   expected: string
+  /** Set where a time is one cell and nothing is added to it. */
+  reader?: TimeReader
 }
 
 const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => number): BoundTime => {
@@ -348,7 +356,8 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
       if (start !== undefined && found === UTC_TIME) addStart(at, start)
       return found
     }
-    return { used: [field], read: readCell, rejectGap, equalStepsBack: false, expected }
+    const bound = { used: [field], read: readCell, rejectGap, equalStepsBack: false, expected }
+    return start === undefined ? { ...bound, reader: read } : bound
   }
   const date = fieldOf(time.date)
   if ('hour' in time) {

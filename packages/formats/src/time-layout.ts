@@ -346,9 +346,11 @@ const createTokens = (ops: readonly Op[]): TimeReader => {
     if (markByte < 0) return p === end ? LOCAL_TIME : NO_TIME
     if (p >= end || bytes[p] !== markByte) return NO_TIME
     if (digits === 3 && end === p + 4) {
-      const ms = digitsAt(bytes, p + 1, 3)
-      if (ms < 0) return NO_TIME
-      at[0] = (at[0] as number) + ms
+      const a = (bytes[p + 1] as number) ^ 48
+      const b = (bytes[p + 2] as number) ^ 48
+      const c = (bytes[p + 3] as number) ^ 48
+      if (a > 9 || b > 9 || c > 9) return NO_TIME
+      at[0] = (at[0] as number) + a * 100 + b * 10 + c
       return LOCAL_TIME
     }
     p = fractionAt(bytes, p + 1, end, digits, digits === 1 ? 9 : digits, at)
