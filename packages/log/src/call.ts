@@ -1,5 +1,5 @@
 /** One call of `append` as records: encoded when it comes, given its place and numbers when it is written. */
-import { crc32 } from 'node:zlib'
+import { crcOf, wordsOf } from './crc.ts'
 import { LogRangeError } from './errors.ts'
 import {
   BEGIN,
@@ -52,21 +52,31 @@ export const encodeCall = (
     total += recordBytes(body.length)
   }
   const bytes = total <= pooledBytesMax ? Buffer.allocUnsafe(total) : Buffer.allocUnsafeSlow(total)
+  const words = bodies.length > 3 ? wordsOf(bytes) : undefined
   let at = 0
-  if (changes) at = putRecord(bytes, at, changes, STATE | BEGIN)
+  if (changes) at = putRecord(bytes, words, at, changes, STATE | BEGIN)
   for (let i = 0; i < bodies.length; i++) {
     const first = i === 0 && !changes ? BEGIN : 0
     const last = i === bodies.length - 1 && !changes ? END : 0
-    at = putRecord(bytes, at, bodies[i] as Uint8Array, first | last)
+    at = putRecord(bytes, words, at, bodies[i] as Uint8Array, first | last)
   }
-  if (changes) putRecord(bytes, at, changes, STATE | END)
+  if (changes) putRecord(bytes, words, at, changes, STATE | END)
   return { bytes, changes: changes?.toString('utf8'), entries: bodies.length }
 }
 
-const putRecord = (into: Buffer, at: number, payload: Uint8Array, flags: number): number => {
-  into.set(payload, at + RECORD_HEAD_BYTES)
-  putRecordHead(into, at, payload.length, crc32(payload), flags)
-  return at + recordBytes(payload.length)
+const putRecord = (
+  into: Buffer,
+  words: Int32Array | undefined,
+  at: number,
+  payload: Uint8Array,
+  flags: number,
+): number => {
+  const from = at + RECORD_HEAD_BYTES
+  const next = at + recordBytes(payload.length)
+  into.set(payload, from)
+  for (let pad = from + payload.length; pad < next; pad++) into[pad] = 0
+  putRecordHead(into, at, payload.length, crcOf(into, words, from, payload.length), flags)
+  return next
 }
 
 const encodeChanges = (state: Readonly<Record<string, unknown>>, bytesMax: number): Buffer => {

@@ -4,13 +4,13 @@
  *     ┌ header ┬ state ┬ pad ┬ record ┬ record ┬ … ┬ zeros … ┬ state ┬ header ┐
  *     0        512           dataStart                       dataEnd          size
  *
- *     record  [length u32][check u32][seq u48][flags u16][payload]      length = 8 + payload bytes
+ *     record  [length u32][check u32][seq u48][flags u16][payload][zeros to a multiple of 4]      length = 8 + payload bytes
  *
  * Design constraints:
  * - A sync must not have to change metadata: the file has its full size, in real zeros, before the first record. A length
  *   of zero is the end of the data.
  * - One damaged bit costs one record. Each record has its own check and number, so that reading finds its way again
- *   byte by byte behind a damaged one, however its length lies.
+ *   word by word behind a damaged one, however its length lies.
  * - A record is valid in one place only. Its check is crc32(payload) xor a mix of the log's epoch, the segment's number, the
  *   place in the file and the record's own length, number and flags: a copied, renamed or misplaced segment, a segment of
  *   another log, and bytes inside a body that look like a record are all invalid. The mix is bijective in each of its words,
@@ -29,6 +29,7 @@
  * Numbers are little-endian.
  */
 import { crc32 } from 'node:zlib'
+import { crcOf, wordsOf } from './crc.ts'
 import { LogError } from './errors.ts'
 
 export const FORMAT_VERSION = 1
@@ -73,7 +74,7 @@ export const dataRange = (bytes: number, stateBytes: number): { start: number; e
 })
 
 /** Size of a record with a payload of this size. */
-export const recordBytes = (payloadBytes: number): number => RECORD_HEAD_BYTES + payloadBytes
+export const recordBytes = (payloadBytes: number): number => RECORD_HEAD_BYTES + Math.ceil(payloadBytes / 4) * 4
 
 /** The header block, and the state as bytes; both are written twice. */
 export const encodeHeader = (header: SegmentHeader): { block: Buffer; state: Buffer } => {
@@ -186,11 +187,12 @@ export const stampRecord = (
   return (flags & STATE) !== 0
 }
 
-export const recordSizeAt = (b: Uint8Array, at: number): number => u32(b, at) + RECORD_HEAD_BYTES - LENGTH_BASE
+const payloadBytesAt = (b: Uint8Array, at: number): number => u32(b, at) - LENGTH_BASE
+export const recordSizeAt = (b: Uint8Array, at: number): number => recordBytes(payloadBytesAt(b, at))
 
 /** A whole record by itself. */
 export const encodeRecord = (payload: Uint8Array, seed: number, offset: number, seq: number, flags: number): Buffer => {
-  const record = Buffer.allocUnsafe(recordBytes(payload.length))
+  const record = Buffer.alloc(recordBytes(payload.length))
   record.set(payload, RECORD_HEAD_BYTES)
   putRecordHead(record, 0, payload.length, crc32(payload), flags)
   stampRecord(record, 0, seed, offset, seq, 0)
@@ -219,17 +221,19 @@ const zeroPage = Buffer.alloc(4096)
 
 /**
  * Everything that lies from `from` to `end`, in order and without holes, in batches that share memory. After bytes that are
- * no valid record it tries every place behind them.
+ * no valid record it tries every place behind them. `from` is a multiple of 4.
  */
 export async function* scan(o: ScanOptions): AsyncGenerator<Item[]> {
   let { from: at, seq, end } = o
   let base = at
   let window: Uint8Array = new Uint8Array(0)
+  let words: Int32Array | undefined
   let items: Item[] = []
   let gap: Extract<Item, { kind: 'gap' }> | undefined
   /** Whether `bytes` from `at` on lie in the window, or could be brought there. */
   const load = async (bytes: number): Promise<boolean> => {
     window = await o.read(at, Math.min(end - at, Math.max(o.chunkBytes, bytes)))
+    words = wordsOf(window)
     base = at
     return window.length >= bytes
   }
@@ -251,7 +255,7 @@ export async function* scan(o: ScanOptions): AsyncGenerator<Item[]> {
       if (!(await load(size))) size = 0
     }
     const i = at - base
-    if (size > 0 && isValid(window, i, size, o.seed, at)) {
+    if (size > 0 && isValid(window, words, i, o.seed, at)) {
       if (gap) items.push(gap)
       gap = undefined
       const record = readRecord(window, i, size, at)
@@ -262,10 +266,10 @@ export async function* scan(o: ScanOptions): AsyncGenerator<Item[]> {
     }
     const zeros = zerosAt(window, i)
     gap ??= { kind: 'gap', offset: at, end: at, nonZeroEnd: at }
-    // A length may begin with up to three zero bytes.
-    at += Math.min(zeros > 4 && zeros < window.length - i ? zeros - 3 : Math.max(1, zeros), end - at)
+    const isZero = zeros >= Math.min(4, end - at)
+    at = Math.min(end, at + Math.max(4, zeros - (zeros % 4)))
     gap.end = at
-    if (zeros === 0) gap.nonZeroEnd = at
+    if (!isZero) gap.nonZeroEnd = at
   }
   if (gap) items.push(gap)
   if (items.length > 0) yield items
@@ -282,9 +286,9 @@ const plausibleSize = (b: Uint8Array, i: number, room: number, seq: number, reco
   return found >= seq && found <= seq + room / RECORD_HEAD_BYTES ? size : 0
 }
 
-const isValid = (b: Uint8Array, i: number, size: number, seed: number, offset: number): boolean => {
+const isValid = (b: Uint8Array, words: Int32Array | undefined, i: number, seed: number, offset: number): boolean => {
   const expected = mix(seed, offset, u32(b, i), u32(b, i + 8), u32(b, i + 12))
-  return (u32(b, i + 4) ^ expected) >>> 0 === crc32(b.subarray(i + RECORD_HEAD_BYTES, i + size))
+  return (u32(b, i + 4) ^ expected) >>> 0 === crcOf(b, words, i + RECORD_HEAD_BYTES, payloadBytesAt(b, i))
 }
 
 const readRecord = (b: Uint8Array, i: number, size: number, offset: number) => ({
@@ -293,7 +297,7 @@ const readRecord = (b: Uint8Array, i: number, size: number, offset: number) => (
   end: offset + size,
   seq: u32(b, i + 8) + (u32(b, i + 12) & 0xffff) * 0x1_0000_0000,
   flags: (b[i + 14] as number) & FLAGS_MASK,
-  payload: b.subarray(i + RECORD_HEAD_BYTES, i + size),
+  payload: b.subarray(i + RECORD_HEAD_BYTES, i + RECORD_HEAD_BYTES + payloadBytesAt(b, i)),
 })
 
 /** How many zero bytes lie from `i` on. */

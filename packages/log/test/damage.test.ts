@@ -36,10 +36,11 @@ const fill = async (log: Log, count: number, bytes = 24): Promise<void> => {
     await log.append([body(n, bytes)], { n })
   }
 }
-const nonZeroEnd = (bytes: Buffer, below: number): number => {
+/** Where the last record that begins below ends: behind its last byte, at a multiple of 4. */
+const dataEnd = (bytes: Buffer, below: number): number => {
   let end = below
   while (end > 0 && bytes[end - 1] === 0) end--
-  return end
+  return Math.ceil(end / 4) * 4
 }
 
 /** Every entry is as it was written, or in a lost range; answers the lost numbers. */
@@ -67,8 +68,8 @@ describe('a torn end', () => {
     const whole = disk.snapshot()
     const after = disk.contents(segment(disk, 0))
     die(disk)
-    const from = nonZeroEnd(before, 1500)
-    const through = nonZeroEnd(after, 1500)
+    const from = dataEnd(before, 1500)
+    const through = dataEnd(after, 1500)
     const random = createRandom(5)
     for (let cut = from; cut < through; cut++) {
       for (const kind of ['zeros', 'garbage', 'short'] as const) {
@@ -99,7 +100,7 @@ describe('a torn end', () => {
     const disk = createMemoryDisk()
     const first = await open(disk)
     await fill(first.log, 1)
-    const start = nonZeroEnd(disk.contents(segment(disk, 0)), 1500)
+    const start = dataEnd(disk.contents(segment(disk, 0)), 1500)
     // One write of three appends of equal size; its first page is torn.
     await Promise.all([2, 3, 4].map(n => first.log.append([body(n)])))
     const bytes = disk.contents(segment(disk, 0))
@@ -120,7 +121,7 @@ describe('a torn end', () => {
     const disk = createMemoryDisk()
     const first = await open(disk)
     await Promise.all([first.log.append([body(1)]), first.log.append([], { lone: true })])
-    const start = nonZeroEnd(disk.contents(segment(disk, 0)), 1500)
+    const start = dataEnd(disk.contents(segment(disk, 0)), 1500)
     die(disk)
     // The same again, as one write with a third append.
     const other = createMemoryDisk()
