@@ -58,6 +58,8 @@ export interface Recovered {
   nextSeq: number
   /** False where the last segment must not be written to any more. */
   appendable: boolean
+  /** The last segment says of all its records that they are durable. */
+  isProven: boolean
   /** The next segment's number is above this. */
   numberFloor: number
   gone: GoneRange[]
@@ -411,7 +413,7 @@ export const applyState = (state: Map<string, string>, changes: string): void =>
   }
 }
 
-type Last = Pick<Recovered, 'segments' | 'state' | 'nextSeq' | 'appendable' | 'numberFloor'>
+type Last = Pick<Recovered, 'segments' | 'state' | 'nextSeq' | 'appendable' | 'isProven' | 'numberFloor'>
 
 /** Finds how far the last segment goes, cuts what was never acknowledged, and makes what is left durable. */
 const recoverLast = async (
@@ -425,17 +427,25 @@ const recoverLast = async (
   const last = segments.at(-1)
   let nextSeq = last?.firstSeq ?? 1
   let appendable = false
+  let isProven = false
   if (last) {
     const tail = await findTail(fs, dir, last, state, damage)
     nextSeq = tail.nextSeq
     appendable = !last.flawed && !tail.damaged && last.header !== undefined
     last.end = tail.end
     if (!(await secureTail(fs, dir, last, tail, damage))) appendable = false
+    isProven = tail.isProven
   }
   const floor = lowestNext(last, manifest)
   if (floor > nextSeq) {
     const file = last?.file ?? MANIFEST
-    await reportRange(file, 'the end of the log is missing', nextSeq, floor - 1, damage)
+    await reportRange(
+      file,
+      'the end of the log is missing, and changes of the state with it',
+      nextSeq,
+      floor - 1,
+      damage,
+    )
     nextSeq = floor
     appendable = false
   }
@@ -444,6 +454,7 @@ const recoverLast = async (
     state,
     nextSeq,
     appendable,
+    isProven,
     numberFloor: Math.max(last?.number ?? 0, manifest?.newest.number ?? 0),
   }
 }
@@ -571,6 +582,7 @@ const proveTail = async (file: LogFile, segment: Segment, tail: Tail): Promise<v
   await file.write(encodeRecord(noBytes, segment.seed, tail.end, tail.nextSeq, BEGIN | END | WRITE | MARK), tail.end)
   await file.sync()
   segment.end = tail.end + RECORD_HEAD_BYTES
+  tail.isProven = true
 }
 
 /** False where the segment must not be written to any more. */

@@ -76,7 +76,7 @@ export const createStore = (
   const { epoch, segments } = recovered
   const recordBytesMax = Math.max(recordBytes(limits.entryBytesMax), recordBytes(limits.stateBytesMax))
   const { numberFloor } = recovered
-  let { appendable, gone, nextSeq } = recovered
+  let { appendable, isProven, gone, nextSeq } = recovered
   const lastFound = segments.at(-1)
   // A record longer than the header allows would not be found again.
   if (lastFound && lastFound.recordBytesMax < recordBytesMax) appendable = false
@@ -251,6 +251,7 @@ export const createStore = (
     if (last) last.nextFirstSeq = nextSeq
     segments.push(segment)
     appendable = true
+    isProven = true
     await before?.close()
   }
 
@@ -261,6 +262,16 @@ export const createStore = (
     const durable = file.writeDurably ? file.writeDurably(data, segment.end) : file.sync()
     meanwhile?.()
     await durable
+  }
+
+  /** An empty write, which proves the one before it. */
+  const mark = async (): Promise<void> => {
+    const segment = active()
+    if (!segment || isProven || segment.end + RECORD_HEAD_BYTES > segment.capacity) return
+    const flags = BEGIN | END | WRITE | MARK
+    await writeDurably(segment, encodeRecord(new Uint8Array(0), segment.seed, segment.end, nextSeq, flags))
+    segment.end += RECORD_HEAD_BYTES
+    isProven = true
   }
 
   /** The next segment is made while this one fills. */
@@ -299,6 +310,7 @@ export const createStore = (
       }
       segment.end += data.length
       nextSeq += entries
+      isProven = false
       if (segment.end - (segment.index.at(-1)?.offset ?? segment.start) >= indexStepBytes) {
         segment.index.push({ offset: segment.end, seq: nextSeq })
       }
@@ -313,19 +325,15 @@ export const createStore = (
     async close() {
       closed = true
       await spare?.ready.catch(() => undefined)
-      await removeIfThere(fs, path.join(dir, SPARE))
-      const segment = active()
       try {
         await exclusive(async () => {
-          if (segment && segment.end > segment.start) {
-            const mark = encodeRecord(new Uint8Array(0), segment.seed, segment.end, nextSeq, BEGIN | END | WRITE | MARK)
-            await writeDurably(segment, mark)
-          }
+          await mark()
           const [first] = segments
           const last = segments.at(-1)
           if (first && last) await saveManifest(first, last)
         })
       } finally {
+        await removeIfThere(fs, path.join(dir, SPARE)).catch(() => undefined)
         await file?.close()
         file = undefined
       }

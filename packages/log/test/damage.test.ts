@@ -143,6 +143,30 @@ describe('a torn end', () => {
   })
 })
 
+test('a segment that is full to the last byte keeps the copy of its header, however often it is opened and closed', async () => {
+  const options: LogOptions = { ...small, segmentBytesMin: 4096, segmentBytesMax: 4096 }
+  for (let bytes = 0; bytes <= 64; bytes += 4) {
+    const disk = createMemoryDisk()
+    const first = await open(disk, options)
+    // Room: 4096 less two headers and, for the empty state, one block and two bytes.
+    const room = Math.floor((4096 - 3 * 512 - 2) / 4) * 4
+    await first.log.append([Buffer.alloc(room - 2 * recordBytes(0) - bytes)])
+    expect(first.log.stats().segments).toBe(1)
+    die(disk)
+    for (let i = 0; i < 5; i++) {
+      const again = await open(disk, options)
+      if (i % 2 === 0) await again.log.close()
+      else die(disk)
+    }
+    const name = segment(disk, 0)
+    disk.put(name, disk.contents(name).fill(0xee, 0, 1024))
+    const last = await open(disk, options)
+    expect(last.told.map(d => d.message)).toEqual([expect.stringContaining('the copy at the end is used')])
+    expect((await readAll(last.log)).map(e => e.lost)).toEqual([undefined])
+    await last.log.close()
+  }
+})
+
 test('every single bit of a segment flipped: it opens, at most the hit entry is lost, and that is said', async () => {
   const disk = createMemoryDisk()
   const tiny: LogOptions = {
