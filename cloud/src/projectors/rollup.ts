@@ -33,7 +33,7 @@ export interface RollupProjectorOptions {
   dirtyHoursMax?: number
   /** Marked hours (times devices) that are computed together and written in one transaction. */
   hoursPerWriteMax?: number
-  /** Stored rows of the days computed last that are held in memory: some 400 bytes each. */
+  /** Stored rows of the days computed last that are held in memory: some 700 bytes each. */
   storedRowsMax?: number
   /** An hour that takes less is computed at once, however often. */
   hotMsMin?: number
@@ -58,7 +58,7 @@ const retryMs = 5_000
 
 export const createRollupProjector = (options: RollupProjectorOptions): RollupProjector => {
   const { historian, sites, now, log, onAggregates, dirtyHoursMax = 50_000, hoursPerWriteMax = 5_000 } = options
-  const { storedRowsMax = 40_000, hotMsMin = 100, dutyMax = 0.1, deferMsMax = 120_000 } = options
+  const { storedRowsMax = 15_000, hotMsMin = 100, dutyMax = 0.1, deferMsMax = 120_000 } = options
   const stamp = `${formula} ${sites.fingerprint()}`
   const dirty = createDirty(sites)
   const stored = createStored(historian, storedRowsMax)
