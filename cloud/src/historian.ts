@@ -33,17 +33,23 @@ export interface ReadQuery extends TimeRange {
   points?: number
 }
 
-/** A span whose readings are aggregated: one local hour (UTC edges are computed by the caller from the site's zone). */
+/** Spans whose readings are aggregated: local hours, mostly (UTC edges are computed by the caller from the site's zone). */
 export interface BucketQuery {
+  stream: string
+  /** Each series once. */
+  series: readonly SeriesSpans[]
+}
+export interface SeriesSpans {
   site: string
   device: string
-  stream: string
   /** Sorted, disjoint, half-open. */
   spans: readonly TimeRange[]
 }
 
 /** Aggregate of one numeric column over one span. Spans without any row are absent. */
 export interface Bucket {
+  site: string
+  device: string
   column: string
   startNs: bigint
   /** Rows that hold a number in this column. */
@@ -73,8 +79,6 @@ export type Level = 'sensor' | 'site'
 export interface Aggregate extends Bucket {
   level: Level
   resolution: Resolution
-  site: string
-  device: string
   stream: string
   /** Local date `YYYY-MM-DD` and, for hours, the local hour; weekday with Monday 0. */
   date: string
@@ -97,12 +101,15 @@ export interface DirtyHour extends SeriesKey {
 }
 
 export interface AggregateQuery {
-  level: Level
+  /** Both where left out. */
+  level?: Level
   resolution: Resolution
   stream: string
   /** All columns where left out. */
   column?: string
   site?: string
+  /** Rows of any of these; all where left out. */
+  sites?: readonly string[]
   device?: string
   fromNs?: bigint
   toNs?: bigint
@@ -131,7 +138,7 @@ export interface Historian {
   /** Every series with its columns, ordered by site, device, stream. */
   streams(): Promise<StreamInfo[]>
   /**
-   * In order of start, then column. Only numeric (float, int) columns, and of them those that a row of the span came with,
+   * In order of start, then site, device and column. Only numeric (float, int) columns, and of them those that a row of the span came with,
    * be it with a hole: a bucket depends on the readings of its span and on nothing else.
    */
   buckets(query: BucketQuery): Promise<Bucket[]>
@@ -148,7 +155,7 @@ export interface Historian {
   dirtyHours(): Promise<DirtyHour[]>
   /** The last cursor given to `writeAggregates`; 0 where none was. */
   aggregatesCursor(): Promise<number>
-  /** In order of start, then site, then device, then column. */
+  /** In order of start, then site, then level (sensors first), then device, then column. */
   readAggregates(query: AggregateQuery): AsyncIterable<Aggregate>
   /** Deletes all aggregates and dirty hours, sets their cursor to 0 and keeps the stamp that the next ones are computed under, in one transaction. */
   clearAggregates(stamp?: string): Promise<void>

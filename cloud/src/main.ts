@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
 import { EXIT, LIMITS, UserError } from '@penstock/frame'
 import { type Log, LogLockedError, openLog } from '@penstock/log'
 import { type CommandLine, type Logger, runProgram } from '@penstock/program'
@@ -48,12 +49,15 @@ const limits = {
   cacheValuesMax: 4_000_000,
   batchValuesMax: 1_000_000,
   batchEntriesMax: 2000,
-  lakeMemoryMiBMax: 160,
+  lakeMemoryMiBMax: 128,
   retryMsMax: 30_000,
   /** A projection that is this many entries behind counts as behind. */
   behindEntriesMax: 1000,
   journalTrimEveryMs: 10_000,
 }
+
+// Left to itself, V8 lets garbage grow to several times of what is in use after a burst of readings, and keeps it.
+setFlagsFromString('--heap-growing-percent=30')
 
 const configFile = ({ operands, command }: CommandLine): string => {
   const [file, ...more] = operands
@@ -164,12 +168,12 @@ const serveUntilClosed = async (
       if (error instanceof LakeDamagedError || error instanceof RecordsDamagedError) damaged.abort(error)
     },
   }
-  const rows = createProjection({ ...common, projector: createHistorianProjector(historian) })
-  const rollup = createProjection({
-    ...common,
-    behind: rows,
-    projector: createRollupProjector({ historian, sites, now, log, onAggregates: live.aggregates }),
-  })
+  const rows = createProjection({ ...common, projector: createHistorianProjector(historian, { log }) })
+  const rollups = closing.adopt(
+    createRollupProjector({ historian, sites, now, log, onAggregates: live.aggregates }),
+    r => r.close(),
+  )
+  const rollup = createProjection({ ...common, behind: rows, projector: rollups })
   const projections: Projection[] = [
     rows,
     rollup,

@@ -2,7 +2,7 @@
 import { type Column, type Frame, parseIsoNs } from '@penstock/frame'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Aggregate, Bucket, Historian, ReadQuery } from '../src/historian.ts'
+import type { Aggregate, Bucket, BucketQuery, Historian, ReadQuery, TimeRange } from '../src/historian.ts'
 import { HISTORIAN_NS_MAX, HISTORIAN_NS_MIN } from '../src/historian.ts'
 
 export const ns = (iso: string): bigint => parseIsoNs(iso) as bigint
@@ -42,6 +42,10 @@ export const rowsOf = async (historian: Historian, query: Partial<ReadQuery> = {
   }
   return rows
 }
+export const bucketQuery = (spans: TimeRange[], device = key.device): BucketQuery => ({
+  stream: key.stream,
+  series: [{ site: key.site, device, spans }],
+})
 const valuesOf = async (historian: Historian, query: Partial<ReadQuery> = {}) =>
   (await rowsOf(historian, query)).map(row => row.v)
 
@@ -175,7 +179,12 @@ export const historianContract = (name: string, open: () => Promise<Opened>): vo
         expect(await rowsOf(historian, { columns: ['nothing'] })).toEqual([{ t: start }])
         expect(await rowsOf(historian, { fromNs: start + 1n })).toEqual([])
         expect(await rowsOf(historian, { fromNs: start, toNs: start })).toEqual([])
-        expect(await historian.buckets({ ...key, site: 'nowhere', spans: [{ fromNs: 0n, toNs: 1n }] })).toEqual([])
+        expect(
+          await historian.buckets({
+            stream: 'count',
+            series: [{ site: 'nowhere', device: '1', spans: [{ fromNs: 0n, toNs: 1n }] }],
+          }),
+        ).toEqual([])
       })
     })
 
@@ -292,7 +301,7 @@ export const historianContract = (name: string, open: () => Promise<Opened>): vo
       const hour = 3_600_000_000_000n
       const spans = [0n, 1n, 2n, 100n].map(h => ({ fromNs: start + h * hour, toNs: start + (h + 1n) * hour }))
       const minute = 60_000_000_000
-      const bucketsOf = (): Promise<Bucket[]> => historian.buckets({ ...key, spans })
+      const bucketsOf = (): Promise<Bucket[]> => historian.buckets(bucketQuery(spans))
 
       it('a span that nothing is in: no bucket', async () => {
         await historian.write([frame([-1, 100 * minute], [int('v', [5, 6])])])
@@ -303,6 +312,8 @@ export const historianContract = (name: string, open: () => Promise<Opened>): vo
         await historian.write([frame([0, 1, 2, 3, 4, 5, 6], [int('v', [-0, null, null, null, null, 7, null]), status])])
         expect(await bucketsOf()).toEqual([
           {
+            site: 'london',
+            device: '1',
             column: 'v',
             startNs: start,
             n: 2,
@@ -338,6 +349,34 @@ export const historianContract = (name: string, open: () => Promise<Opened>): vo
         expect((await bucketsOf()).map(b => [b.column, b.startNs - start])).toEqual([
           ['a', 0n],
           ['b', hour],
+        ])
+      })
+      it('several series at once, each with spans of its own, in order', async () => {
+        const other = { device: '0' }
+        const paris = { site: 'paris' }
+        const minutes = [0, 70 * minute, 130 * minute]
+        await historian.write([
+          frame(minutes, [int('b', [1, 2, 3]), int('a', [null, 5, 6])]),
+          frame(minutes, [float('b', [0.5, 0.25, 8])], other),
+          frame(minutes, [text('b', ['x', 'y', 'z']), int('b2', [7, 8, 9])], paris),
+        ])
+        const [first, second, third] = spans as [TimeRange, TimeRange, TimeRange]
+        const odd = { fromNs: start + 1n, toNs: start + 2n * hour }
+        const buckets = await historian.buckets({
+          stream: 'count',
+          series: [
+            { ...key, spans: [second] },
+            { ...key, ...other, spans: [first, third] },
+            { ...key, ...paris, spans: [odd] },
+            { ...key, device: 'silent', spans: [first] },
+          ],
+        })
+        expect(buckets.map(b => [b.site, b.device, b.column, b.startNs - start, b.n, b.sum])).toEqual([
+          ['london', '0', 'b', 0n, 1, 0.5],
+          ['paris', '1', 'b2', 1n, 1, 8],
+          ['london', '1', 'a', hour, 1, 5],
+          ['london', '1', 'b', hour, 1, 2],
+          ['london', '0', 'b', 2n * hour, 1, 8],
         ])
       })
       it('whole numbers exactly, past 2^53 on the way', async () => {
@@ -395,7 +434,7 @@ export const historianContract = (name: string, open: () => Promise<Opened>): vo
           [start + 1n, start + 3n],
           [start + 3n, 2n ** 64n],
         ] as const
-        const buckets = await historian.buckets({ ...key, spans: odd.map(([fromNs, toNs]) => ({ fromNs, toNs })) })
+        const buckets = await historian.buckets(bucketQuery(odd.map(([fromNs, toNs]) => ({ fromNs, toNs }))))
         expect(buckets.map(b => [b.startNs, b.sum])).toEqual(odd.map(([fromNs], i) => [fromNs, [1, 6, 24][i]]))
       })
     })
@@ -425,6 +464,8 @@ export const historianContract = (name: string, open: () => Promise<Opened>): vo
         expect(await aggregatesOf(historian)).toEqual([rows[6], rows[0], rows[5]])
         expect(await aggregatesOf(historian, { site: 'paris' })).toEqual([rows[6]])
         expect(await aggregatesOf(historian, { device: '2' })).toEqual([])
+        expect(await aggregatesOf(historian, { sites: ['paris', 'rome'] })).toEqual([rows[6]])
+        expect(await aggregatesOf(historian, { level: undefined })).toEqual([rows[6], rows[0], rows[1], rows[5]])
         expect(await aggregatesOf(historian, { fromNs: start, toNs: start + 1n })).toEqual([rows[0]])
         expect(await aggregatesOf(historian, { level: 'site' })).toEqual([rows[1]])
         expect(await aggregatesOf(historian, { resolution: 'day' })).toEqual([rows[2]])

@@ -93,10 +93,12 @@ const benchBuckets = async (lake: Historian, rows: number, print: Print): Promis
   const hours = Math.floor(rows / 3_600_000)
   const span = (h: number) => ({ fromNs: startNs + BigInt(h) * hourNs, toNs: startNs + BigInt(h + 1) * hourNs })
   print(
-    `lake: one hour of 3.6 M rows, 3 columns: ${await percentiles(5, run => lake.buckets({ ...key, spans: [span(run % hours)] }))}`,
+    `lake: one hour of 3.6 M rows, 3 columns: ${await percentiles(5, run => lake.buckets({ stream: key.stream, series: [{ ...key, spans: [span(run % hours)] }] }))}`,
   )
   const spans = Array.from({ length: hours }, (_, h) => span(h))
-  print(`lake: all ${hours} hours at once: ${await percentiles(2, () => lake.buckets({ ...key, spans }))}`)
+  print(
+    `lake: all ${hours} hours at once: ${await percentiles(2, () => lake.buckets({ stream: key.stream, series: [{ ...key, spans }] }))}`,
+  )
   const page = async (run: number) => {
     const fromNs = startNs + BigInt(run % hours) * hourNs
     for await (const _ of lake.read({ ...key, fromNs, toNs: fromNs + hourNs, points: 2000 }));

@@ -4,13 +4,13 @@ import { roundSum } from '../exact-sum.ts'
 import {
   type Aggregate,
   type Bucket,
-  type BucketQuery,
   type DirtyHour,
   HISTORIAN_NS_MAX,
   HISTORIAN_NS_MIN,
   type Historian,
   type ReadQuery,
   type StreamInfo,
+  type TimeRange,
 } from '../historian.ts'
 
 type Kind = 'number' | 'bool' | 'text' | 'vector'
@@ -140,7 +140,16 @@ export const createMemoryHistorian = (): Historian => {
       return infos.sort((a, b) => order(a.site, b.site) || order(a.device, b.device) || order(a.stream, b.stream))
     },
 
-    buckets: async query => bucketsOf(all.get(keyOf(query)), query, sorted),
+    buckets: async ({ stream, series }) =>
+      series
+        .flatMap(({ site, device, spans }) => bucketsOf(all.get(keyOf({ site, device, stream })), spans, sorted))
+        .sort(
+          (a, b) =>
+            (a.startNs < b.startNs ? -1 : a.startNs > b.startNs ? 1 : 0) ||
+            order(a.site, b.site) ||
+            order(a.device, b.device) ||
+            order(a.column, b.column),
+        ),
 
     async writeAggregates(rows, at, marks) {
       for (const hour of marks?.remove ?? []) dirty.delete(dirtyKey(hour))
@@ -155,11 +164,12 @@ export const createMemoryHistorian = (): Historian => {
     async *readAggregates(query) {
       const found = [...aggregates.values()].filter(
         a =>
-          a.level === query.level &&
+          (query.level === undefined || a.level === query.level) &&
           a.resolution === query.resolution &&
           a.stream === query.stream &&
           (query.column === undefined || a.column === query.column) &&
           (query.site === undefined || a.site === query.site) &&
+          (query.sites?.includes(a.site) ?? true) &&
           (query.device === undefined || a.device === query.device) &&
           (query.fromNs === undefined || a.startNs >= query.fromNs) &&
           (query.toNs === undefined || a.startNs < query.toNs),
@@ -168,6 +178,7 @@ export const createMemoryHistorian = (): Historian => {
         (a, b) =>
           Number(a.startNs - b.startNs) ||
           order(a.site, b.site) ||
+          order(a.level, b.level) ||
           order(a.device, b.device) ||
           order(a.column, b.column),
       )
@@ -256,12 +267,13 @@ const downsample = (
 
 type Sorted = (series: Series | undefined, fromNs: bigint, toNs: bigint) => [bigint, Map<ColumnFact, Cell>][]
 
-const bucketsOf = (series: Series | undefined, query: BucketQuery, sorted: Sorted): Bucket[] => {
+const bucketsOf = (series: Series | undefined, spans: readonly TimeRange[], sorted: Sorted): Bucket[] => {
+  if (!series) return []
   const buckets: Bucket[] = []
-  for (const span of query.spans) {
+  for (const span of spans) {
     const rows = sorted(series, span.fromNs, span.toNs)
-    const facts = series?.columns.filter(c => c.kind === 'number' && rows.some(([, row]) => row.has(c))) ?? []
-    for (const fact of facts.sort((a, b) => order(a.label, b.label))) {
+    const facts = series.columns.filter(c => c.kind === 'number' && rows.some(([, row]) => row.has(c)))
+    for (const fact of facts) {
       buckets.push(bucketOf(fact, series, span.fromNs, rows))
     }
   }
@@ -279,11 +291,11 @@ const scaledOf = (v: number) => {
 
 const bucketOf = (
   fact: ColumnFact,
-  series: Series | undefined,
+  series: Series,
   startNs: bigint,
   rows: [bigint, Map<ColumnFact, Cell>][],
 ): Bucket => {
-  const status = series?.columns.find(c => c.name === STATUS_COLUMN && c.kind === 'text')
+  const status = series.columns.find(c => c.name === STATUS_COLUMN && c.kind === 'text')
   const values: number[] = []
   let failed = 0
   let closed = 0
@@ -298,6 +310,8 @@ const bucketOf = (
   const n = values.length
   const sum = roundSum(values.map(scaledOf))
   return {
+    site: series.site,
+    device: series.device,
     column: fact.label,
     startNs,
     n,

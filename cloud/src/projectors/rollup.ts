@@ -13,12 +13,14 @@
  * An hour that takes long to compute (millions of rows, and more coming) is hot: for a time that grows with its cost it is
  * only marked, durably and together with the cursor, so that computing it again and again takes a bounded share of time.
  */
-import type { Aggregate, Bucket, DirtyHour, Historian, Resolution } from '../historian.ts'
+import type { Aggregate, Bucket, DirtyHour, Historian, TimeRange } from '../historian.ts'
 import type { Projector } from '../projector.ts'
-import { nextDayStartMs, nextHourStartMs, type Site, type Sites } from '../sites.ts'
-import { dayRow, type Edges, hourRow, type Place, sameRow, siteRow, toMs, toNs } from './rollup/combine.ts'
+import { nextHourStartMs, type Site, type Sites } from '../sites.ts'
+import { toMs, toNs } from './rollup/combine.ts'
+import { computeDay } from './rollup/day.ts'
 import { createDirty, type DirtyStream } from './rollup/dirty.ts'
 import { createPace } from './rollup/pace.ts'
+import { createStored, type StoredDay } from './rollup/stored.ts'
 
 export interface RollupProjectorOptions {
   historian: Historian
@@ -31,6 +33,8 @@ export interface RollupProjectorOptions {
   dirtyHoursMax?: number
   /** Marked hours (times devices) that are computed together and written in one transaction. */
   hoursPerWriteMax?: number
+  /** Stored rows of the days computed last that are held in memory: some 700 bytes each. */
+  storedRowsMax?: number
   /** An hour that takes less is computed at once, however often. */
   hotMsMin?: number
   /** Share of time in which one hot hour is computed. */
@@ -48,13 +52,16 @@ export interface RollupProjector extends Projector {
 /** Part of the stamp: changes when rollups are computed differently. */
 const formula = '2'
 const daysApartMax = 3
+/** Days of a site whose stored rows are read for one write. */
+const daysMax = 100
 const retryMs = 5_000
 
 export const createRollupProjector = (options: RollupProjectorOptions): RollupProjector => {
   const { historian, sites, now, log, onAggregates, dirtyHoursMax = 50_000, hoursPerWriteMax = 5_000 } = options
-  const { hotMsMin = 100, dutyMax = 0.1, deferMsMax = 120_000 } = options
+  const { storedRowsMax = 15_000, hotMsMin = 100, dutyMax = 0.1, deferMsMax = 120_000 } = options
   const stamp = `${formula} ${sites.fingerprint()}`
   const dirty = createDirty(sites)
+  const stored = createStored(historian, storedRowsMax)
   const pace = createPace({ hotMsMin, dutyMax, deferMsMax })
   let begun = false
   let closed = false
@@ -80,22 +87,37 @@ export const createRollupProjector = (options: RollupProjectorOptions): RollupPr
     begun = true
   }
 
+  /** Computes marked hours and what follows from them, and writes what has changed. */
+  const compute = async (stream: string, portion: Portion): Promise<void> => {
+    const days = await computePortion({ historian, sites, stored, stream, portion, now, onCost: pace.cost })
+    const computedAtMs = now().getTime()
+    const dated = days.map(({ day, changed }) => ({ day, rows: changed.map(row => ({ ...row, computedAtMs })) }))
+    const rows = dated.flatMap(({ rows }) => rows)
+    if (rows.length > 0) {
+      await historian.writeAggregates(rows)
+      for (const { day, rows } of dated) stored.keep(day, rows)
+      onAggregates?.(rows)
+    }
+    stored.trim()
+  }
+
   /** Computes all that is marked in memory; returns the hours that are computed now. */
   const flush = async (): Promise<DirtyHour[]> => {
     const done: DirtyHour[] = []
-    for (const { site: id, stream, devices } of dirty.take()) {
-      const site = sites.get(id)
-      for (const portion of portionsOf(site, { site: id, stream, devices }, hoursPerWriteMax)) {
-        const computed = await computePortion({ historian, sites, site, stream, portion, now, onCost: pace.cost })
-        for (const [device, hours] of portion) {
-          for (const hour of hours) done.push({ site: id, device, stream, startNs: toNs(hour) })
+    try {
+      for (const [stream, marked] of byStream(dirty.take())) {
+        for (const portion of portionsOf(sites, marked, hoursPerWriteMax)) {
+          await compute(stream, portion)
+          for (const { site, devices } of portion) {
+            for (const [device, hours] of devices) {
+              for (const hour of hours) done.push({ site: site.id, device, stream, startNs: toNs(hour) })
+            }
+          }
         }
-        if (computed.length === 0) continue
-        const computedAtMs = now().getTime()
-        const rows = computed.map(row => ({ ...row, computedAtMs }))
-        await historian.writeAggregates(rows)
-        onAggregates?.(rows)
       }
+    } catch (error) {
+      stored.clear()
+      throw error
     }
     return done
   }
@@ -172,48 +194,63 @@ export const createRollupProjector = (options: RollupProjectorOptions): RollupPr
   }
 }
 
+const byStream = (marked: readonly DirtyStream[]): Map<string, DirtyStream[]> => {
+  const streams = new Map<string, DirtyStream[]>()
+  for (const one of marked) streams.set(one.stream, [...(streams.get(one.stream) ?? []), one])
+  return streams
+}
+
 const hourKey = (hour: DirtyHour): string => JSON.stringify([hour.site, hour.device, hour.stream, `${hour.startNs}`])
 
-/** Marked hours of some devices on days near each other. */
-type Portion = Map<string, Set<number>>
+/** Marked hours of the devices of one local day of a site. */
+interface MarkedDay {
+  site: Site
+  startMs: number
+  devices: Map<string, Set<number>>
+}
+/** Days near each other. */
+type Portion = readonly MarkedDay[]
 
-/** Cuts the marked hours into portions of whole days, in order of time, none with days far apart. */
-const portionsOf = function* (site: Site, stream: DirtyStream, hoursMax: number): Generator<Portion> {
-  const days = new Map<number, Portion>()
-  for (const [device, hours] of stream.devices) {
-    for (const hour of [...hours].sort((a, b) => a - b)) {
-      const day = site.zone.dayStartMs(hour)
-      const portion: Portion = days.get(day) ?? new Map()
-      days.set(day, portion)
-      const marked = portion.get(device)
-      if (marked) marked.add(hour)
-      else portion.set(device, new Set([hour]))
-    }
-  }
-  let open: Portion = new Map()
+/** Cuts the marked hours of a stream into portions of whole days, in order of time, none with days far apart. */
+const portionsOf = function* (sites: Sites, marked: readonly DirtyStream[], hoursMax: number): Generator<Portion> {
+  const days = marked.flatMap(({ site, devices }) => daysOf(sites.get(site), devices))
+  days.sort((a, b) => a.startMs - b.startMs)
+  let open: MarkedDay[] = []
   let size = 0
   let before = Number.NEGATIVE_INFINITY
-  for (const day of [...days.keys()].sort((a, b) => a - b)) {
-    if (size > 0 && (size >= hoursMax || day - before > daysApartMax * 86_400_000)) {
+  for (const day of days) {
+    const far = day.startMs - before > daysApartMax * 86_400_000
+    if (open.length > 0 && (size >= hoursMax || open.length >= daysMax || far)) {
       yield open
-      open = new Map()
+      open = []
       size = 0
     }
-    for (const [device, hours] of days.get(day) ?? []) {
-      const marked = open.get(device) ?? new Set()
-      for (const hour of hours) marked.add(hour)
-      open.set(device, marked)
-      size += hours.size
-    }
-    before = day
+    open.push(day)
+    for (const hours of day.devices.values()) size += hours.size
+    before = day.startMs
   }
-  if (size > 0) yield open
+  if (open.length > 0) yield open
+}
+
+const daysOf = (site: Site, devices: ReadonlyMap<string, ReadonlySet<number>>): MarkedDay[] => {
+  const days = new Map<number, MarkedDay>()
+  for (const [device, hours] of devices) {
+    for (const hour of hours) {
+      const startMs = site.zone.dayStartMs(hour)
+      const day = days.get(startMs) ?? { site, startMs, devices: new Map<string, Set<number>>() }
+      days.set(startMs, day)
+      const marked = day.devices.get(device)
+      if (marked) marked.add(hour)
+      else day.devices.set(device, new Set([hour]))
+    }
+  }
+  return [...days.values()]
 }
 
 interface Work {
   historian: Historian
   sites: Sites
-  site: Site
+  stored: ReturnType<typeof createStored>
   stream: string
   portion: Portion
   now(): Date
@@ -221,160 +258,56 @@ interface Work {
   onCost(hour: DirtyHour, ms: number, nowMs: number): void
 }
 
-/** The rows that differ from what is stored, with their new revisions. */
-const computePortion = async (work: Work): Promise<Aggregate[]> => {
-  const changed: Aggregate[] = []
-  const deviceHours: Aggregate[] = []
-  const deviceDays: Aggregate[] = []
-  for (const device of [...work.portion.keys()].sort()) {
-    const { hours, days } = await computeDevice(work, device, changed)
-    deviceHours.push(...hours)
-    deviceDays.push(...days)
-  }
-  changed.push(...(await computeSite(work, 'hour', deviceHours)))
-  changed.push(...(await computeSite(work, 'day', deviceDays)))
-  return changed
+/** The rows of each day that differ from what is stored, with their new revisions. */
+const computePortion = async (work: Work): Promise<{ day: StoredDay; changed: Aggregate[] }[]> => {
+  const { stored, sites, stream, portion } = work
+  const buckets = await bucketsOf(work)
+  const days = await stored.load(stream, portion)
+  return days.map((day, i) => {
+    const marked = portion[i]?.devices ?? new Map()
+    return { day, changed: computeDay(sites, day, marked, buckets.get(portion[i] as MarkedDay) ?? []) }
+  })
 }
 
-/** The marked hours of a device and their days: all that is computed, and into `changed` what differs from what is stored. */
-const computeDevice = async (work: Work, device: string, changed: Aggregate[]) => {
-  const { historian, sites, site, stream, portion } = work
-  const { zone } = site
-  const place: Place = { site, device, stream }
-  const expected = ({ startMs, endMs }: Edges) => sites.expectedRows(site.id, stream, startMs, endMs)
-
-  const marked = [...(portion.get(device) ?? [])].map(startMs => ({ startMs, endMs: nextHourStartMs(zone, startMs) }))
-  const spans = marked.map(({ startMs, endMs }) => ({ fromNs: toNs(startMs), toNs: toNs(endMs) }))
-  const beganMs = work.now().getTime()
-  const buckets = await historian.buckets({ site: site.id, device, stream, spans })
-  tellCosts(work, device, buckets, beganMs)
-  const edgesOf = new Map(marked.map(edges => [edges.startMs, edges]))
-  const hours: Aggregate[] = []
-  for (const bucket of buckets) {
-    const edges = edgesOf.get(toMs(bucket.startNs))
-    if (edges) hours.push(hourRow(place, edges, bucket, expected(edges)))
+/** The buckets of all marked hours, by the day they are in. */
+const bucketsOf = async (work: Work): Promise<Map<MarkedDay, Bucket[]>> => {
+  const { historian, stream, portion, now } = work
+  const bySeries = new Map<string, { site: string; device: string; spans: TimeRange[] }>()
+  const dayOf = new Map<string, MarkedDay>()
+  for (const day of portion) {
+    const { zone, id: site } = day.site
+    for (const [device, hours] of day.devices) {
+      const key = JSON.stringify([site, device])
+      const series = bySeries.get(key) ?? { site, device, spans: [] }
+      bySeries.set(key, series)
+      for (const hour of [...hours].sort((a, b) => a - b)) {
+        series.spans.push({ fromNs: toNs(hour), toNs: toNs(nextHourStartMs(zone, hour)) })
+        dayOf.set(`${hour} ${site}`, day)
+      }
+    }
   }
-
-  const dayStarts = [...new Set(marked.map(({ startMs }) => zone.dayStartMs(startMs)))]
-  const dayEdges = dayStarts.map(startMs => ({ startMs, endMs: nextDayStartMs(zone, startMs) }))
-  const range = { fromNs: toNs(dayEdges[0]?.startMs ?? 0), toNs: toNs(dayEdges.at(-1)?.endMs ?? 0) }
-  const where = { level: 'sensor', site: site.id, device, stream, ...range } as const
-  const stored = await collect(historian.readAggregates({ ...where, resolution: 'hour' }))
-  const isMarked = (row: Aggregate) => edgesOf.has(toMs(row.startNs))
-  changed.push(...differences(stored.filter(isMarked), hours))
-
-  const rest = stored.filter(row => !isMarked(row))
-  const days = dayEdges.flatMap(edges => {
-    const [fromNs, untilNs] = [toNs(edges.startMs), toNs(edges.endMs)]
-    const within = [...rest, ...hours].filter(row => row.startNs >= fromNs && row.startNs < untilNs)
-    const inOrder = within.sort((a, b) => (a.startNs < b.startNs ? -1 : 1))
-    return byColumn(inOrder).map(parts => dayRow(place, edges, parts, expected(edges)))
-  })
-  const inDays = new Set(dayStarts.map(toNs))
-  const storedDays = await collect(historian.readAggregates({ ...where, resolution: 'day' }))
-  changed.push(
-    ...differences(
-      storedDays.filter(row => inDays.has(row.startNs)),
-      days,
-    ),
-  )
-  return { hours, days }
+  const beganMs = now().getTime()
+  const buckets = await historian.buckets({ stream, series: [...bySeries.values()] })
+  tellCosts(work, buckets, beganMs)
+  const byDay = new Map<MarkedDay, Bucket[]>()
+  for (const bucket of buckets) {
+    const day = dayOf.get(`${toMs(bucket.startNs)} ${bucket.site}`)
+    if (!day) continue
+    const list = byDay.get(day)
+    if (list) list.push(bucket)
+    else byDay.set(day, [bucket])
+  }
+  return byDay
 }
 
 /** Hours read together share the time by their rows. */
-const tellCosts = (work: Work, device: string, buckets: readonly Bucket[], beganMs: number): void => {
-  const nowMs = work.now().getTime()
-  const rows = new Map(buckets.map(bucket => [bucket.startNs, bucket.rows]))
-  const all = [...rows.values()].reduce((sum, n) => sum + n, 0)
-  for (const [startNs, n] of rows) {
-    const hour = { site: work.site.id, device, stream: work.stream, startNs }
-    work.onCost(hour, ((nowMs - beganMs) * n) / all, nowMs)
+const tellCosts = ({ now, stream, onCost }: Work, buckets: readonly Bucket[], beganMs: number): void => {
+  const nowMs = now().getTime()
+  const hours = new Map<string, Bucket>()
+  for (const bucket of buckets) hours.set(JSON.stringify([bucket.site, bucket.device, `${bucket.startNs}`]), bucket)
+  let all = 0
+  for (const { rows } of hours.values()) all += rows
+  for (const { site, device, startNs, rows } of hours.values()) {
+    onCost({ site, device, stream, startNs }, ((nowMs - beganMs) * rows) / all, nowMs)
   }
-}
-
-/** The site's rows of all buckets in which a device's row was computed. */
-const computeSite = async (
-  work: Work,
-  resolution: Resolution,
-  computed: readonly Aggregate[],
-): Promise<Aggregate[]> => {
-  const { historian, sites, site, stream, portion } = work
-  const { zone } = site
-  const starts = new Set<bigint>()
-  for (const hours of portion.values()) {
-    for (const hour of hours) starts.add(toNs(resolution === 'hour' ? hour : zone.dayStartMs(hour)))
-  }
-  const inOrder = [...starts].sort((a, b) => (a < b ? -1 : 1))
-  const range = { fromNs: inOrder[0] ?? 0n, toNs: (inOrder.at(-1) ?? 0n) + 1n }
-  const where = { resolution, site: site.id, stream, ...range }
-  const stored = await collect(historian.readAggregates({ ...where, level: 'sensor' }))
-  const isComputed = markedBuckets(portion, site, resolution)
-  const devices = [...stored.filter(row => starts.has(row.startNs) && !isComputed(row)), ...computed]
-  const byStart = new Map<bigint, Aggregate[]>()
-  for (const row of devices.sort((a, b) => (a.device < b.device ? -1 : 1))) {
-    const list = byStart.get(row.startNs)
-    if (list) list.push(row)
-    else byStart.set(row.startNs, [row])
-  }
-  const rows = inOrder.flatMap(startNs => {
-    const startMs = toMs(startNs)
-    const endMs = resolution === 'hour' ? nextHourStartMs(zone, startMs) : nextDayStartMs(zone, startMs)
-    return byColumn(byStart.get(startNs) ?? []).map(parts => {
-      const expected = siteExpected(sites, site, stream, parts, { startMs, endMs })
-      return siteRow({ site, device: '', stream }, resolution, { startMs, endMs }, parts, expected)
-    })
-  })
-  const before = await collect(historian.readAggregates({ ...where, level: 'site' }))
-  return differences(
-    before.filter(row => starts.has(row.startNs)),
-    rows,
-  )
-}
-
-/** Whether a device's row is one of those that are computed now. */
-const markedBuckets = (portion: Portion, site: Site, resolution: Resolution): ((row: Aggregate) => boolean) => {
-  const marked = new Map<string, Set<number>>()
-  for (const [device, hours] of portion) {
-    marked.set(device, resolution === 'hour' ? hours : new Set([...hours].map(hour => site.zone.dayStartMs(hour))))
-  }
-  return row => marked.get(row.device)?.has(toMs(row.startNs)) ?? false
-}
-
-/** Rows expected of the devices that are to deliver, by the configuration, and of those that did. */
-const siteExpected = (sites: Sites, site: Site, stream: string, parts: readonly Aggregate[], edges: Edges) => {
-  const each = sites.expectedRows(site.id, stream, edges.startMs, edges.endMs)
-  if (each === null) return null
-  return each * new Set([...sites.expectedDevices(site.id, stream), ...parts.map(part => part.device)]).size
-}
-
-const rowKey = (row: Aggregate): string => JSON.stringify([`${row.startNs}`, row.device, row.column])
-
-/** Of `computed` what is new or differs, one revision higher; and what is stored but came out no more, to be deleted. */
-const differences = (stored: readonly Aggregate[], computed: readonly Aggregate[]): Aggregate[] => {
-  const before = new Map(stored.map(row => [rowKey(row), row]))
-  const changed: Aggregate[] = []
-  for (const row of computed) {
-    const old = before.get(rowKey(row))
-    before.delete(rowKey(row))
-    if (!old) changed.push(row)
-    else if (!sameRow(old, row)) changed.push({ ...row, revision: old.revision + 1 })
-  }
-  for (const gone of before.values()) changed.push({ ...gone, rows: 0 })
-  return changed
-}
-
-const byColumn = (rows: readonly Aggregate[]): Aggregate[][] => {
-  const columns = new Map<string, Aggregate[]>()
-  for (const row of rows) {
-    const list = columns.get(row.column)
-    if (list) list.push(row)
-    else columns.set(row.column, [row])
-  }
-  return [...columns.values()]
-}
-
-const collect = async (rows: AsyncIterable<Aggregate>): Promise<Aggregate[]> => {
-  const all: Aggregate[] = []
-  for await (const row of rows) all.push(row)
-  return all
 }

@@ -140,11 +140,12 @@ export const createAggregates = async (database: Database) => {
   }
 
   const isAsked = (query: AggregateQuery, line: Line): boolean =>
-    line.level === query.level &&
+    (query.level === undefined || line.level === query.level) &&
     line.resolution === query.resolution &&
     line.stream === query.stream &&
     (query.column === undefined || line.column === query.column) &&
     (query.site === undefined || line.site === query.site) &&
+    (query.sites?.includes(line.site) ?? true) &&
     (query.device === undefined || line.device === query.device)
 
   const read = async function* (query: AggregateQuery): AsyncGenerator<Aggregate> {
@@ -188,7 +189,7 @@ export const createAggregates = async (database: Database) => {
 
 const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
 const inOrder = (a: Line, b: Line): number =>
-  byBytes(a.site, b.site) || byBytes(a.device, b.device) || byBytes(a.column, b.column)
+  byBytes(a.site, b.site) || byBytes(a.level, b.level) || byBytes(a.device, b.device) || byBytes(a.column, b.column)
 const compare = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0)
 
 const int64Max = 2n ** 63n - 1n

@@ -24,9 +24,10 @@ const clamp = ({ fromNs, toNs }: TimeRange): { first: bigint; last: bigint } => 
   first: fromNs < HISTORIAN_NS_MIN ? HISTORIAN_NS_MIN : fromNs,
   last: toNs > HISTORIAN_NS_MAX ? HISTORIAN_NS_MAX : toNs - 1n,
 })
-export const whereSql = (series: Series, range: TimeRange): string => {
+export const whereSql = (of: Series | readonly Series[], range: TimeRange): string => {
   const { first, last } = clamp(range)
-  return `series = ${series.id} and t between ${literal(first)} and ${literal(last)}`
+  const series = 'id' in of ? `= ${of.id}` : `in (${of.map(one => one.id).join(', ')})`
+  return `series ${series} and t between ${literal(first)} and ${literal(last)}`
 }
 
 /** The number of the slice of time that a row is in; in 128 bits only where 64 do not hold the difference. */
