@@ -93,6 +93,15 @@ describe.each(['gateway', 'cloud'] as const)('penstock-%s', program => {
   })
 })
 
+test.each(['gateway', 'cloud'] as const)('a folder that penstock-%s cannot use is named', async program => {
+  // A file stands where the folder should be.
+  await house.write(program, '')
+  const file = await house.write('c.yaml', program === 'gateway' ? gatewayYaml() : cloudYaml())
+  const { code, output } = await ended(program, ['run', file])
+  expect(code).toBe(5)
+  expect(output).toMatch(program === 'gateway' ? /^spool: gateway\/spool: / : /^journal: cloud\/journal: /)
+})
+
 test('an address that is taken is named, with the exit code for it', async () => {
   const server = createServer()
   await new Promise<void>(resolve => server.listen(house.pagePort, '127.0.0.1', resolve))

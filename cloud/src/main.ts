@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import { EXIT, LIMITS, UserError } from '@penstock/frame'
-import { type Log, LogLockedError, openLog } from '@penstock/log'
+import { type Log, LogError, LogLockedError, openLog } from '@penstock/log'
 import { type CommandLine, type Logger, runProgram } from '@penstock/program'
 import { createApp } from './app.ts'
 import type { Broker, OnMessage } from './broker.ts'
@@ -81,8 +81,9 @@ const openJournal = async (config: CloudConfig, log: Logger): Promise<Log> => {
       onDamage: damage => log.error({ damage }, damage.message),
     })
   } catch (error) {
-    if (error instanceof LogLockedError) throw new UserError(`journal: ${error.message}`, EXIT.locked, { cause: error })
-    throw error
+    if (!(error instanceof LogError)) throw error
+    const code = error instanceof LogLockedError ? EXIT.locked : EXIT.unavailable
+    throw new UserError(`journal: ${error.message}`, code, { cause: error })
   }
 }
 

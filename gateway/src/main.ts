@@ -5,7 +5,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EXIT, LIMITS, type SourceStatus, UserError } from '@penstock/frame'
-import { type Log, LogLockedError, openLog } from '@penstock/log'
+import { type Log, LogError, LogLockedError, openLog } from '@penstock/log'
 import { type CommandLine, type Logger, runProgram } from '@penstock/program'
 import { type GatewayConfig, gatewayJsonSchema, loadGatewayConfig, openSources } from './config.ts'
 import { runSource } from './pipeline.ts'
@@ -50,8 +50,9 @@ const openSpool = async (config: GatewayConfig, log: Logger): Promise<Log> => {
       onDamage: damage => log.error({ damage }, damage.message),
     })
   } catch (error) {
-    if (error instanceof LogLockedError) throw new UserError(`spool: ${error.message}`, EXIT.locked, { cause: error })
-    throw error
+    if (!(error instanceof LogError)) throw error
+    const code = error instanceof LogLockedError ? EXIT.locked : EXIT.unavailable
+    throw new UserError(`spool: ${error.message}`, code, { cause: error })
   }
 }
 
