@@ -37,6 +37,7 @@ const configure = program => {
 
 const children = ['cloud', 'gateway'].map(program => {
   const args = [
+    '--max-semi-space-size=8',
     '--conditions=@penstock/source',
     '--import',
     'tsx',
@@ -46,7 +47,9 @@ const children = ['cloud', 'gateway'].map(program => {
     '--log',
     'text',
   ]
-  const child = spawn(process.execPath, args, { cwd: top, stdio: ['ignore', 'pipe', 'inherit'] })
+  // glibc would give each thread a heap of its own that it never gives back.
+  const env = { MALLOC_ARENA_MAX: '2', ...process.env }
+  const child = spawn(process.execPath, args, { cwd: top, env, stdio: ['ignore', 'pipe', 'inherit'] })
   child.stdout.pipe(process.stdout)
   child.once('exit', (code, signal) => {
     if (stopping) return

@@ -58,7 +58,7 @@ const retryMs = 5_000
 
 export const createRollupProjector = (options: RollupProjectorOptions): RollupProjector => {
   const { historian, sites, now, log, onAggregates, dirtyHoursMax = 50_000, hoursPerWriteMax = 5_000 } = options
-  const { storedRowsMax = 15_000, hotMsMin = 100, dutyMax = 0.1, deferMsMax = 120_000 } = options
+  const { storedRowsMax = 40_000, hotMsMin = 100, dutyMax = 0.1, deferMsMax = 120_000 } = options
   const stamp = `${formula} ${sites.fingerprint()}`
   const dirty = createDirty(sites)
   const stored = createStored(historian, storedRowsMax)
