@@ -34,6 +34,8 @@ export interface FiveStores {
   visit(store: string, visitors: number): Promise<void>
   /** The gateway's last word. */
   gateway(online: boolean): void
+  /** Why the figures are behind; none where they are not. */
+  behind(reasons: string[]): void
   stopServer(): Promise<void>
   startServer(): Promise<void>
   close(): Promise<void>
@@ -76,6 +78,7 @@ export const openFiveStores = async ({ webDir, recordsFile, weeks, now }: FiveSt
   const live = createLive({ run: 'test', now: () => now().getTime(), coalesceMs: 50 })
   const records = await openRecords(recordsFile)
   const web = await loadWeb(webDir)
+  let reasons: string[] = []
   const deps: AppDeps = {
     ...{ historian, sites, records, live, now, lateHoursMax: 48, version: '0.1.0' },
     ...(web && { web }),
@@ -83,7 +86,7 @@ export const openFiveStores = async ({ webDir, recordsFile, weeks, now }: FiveSt
     receipt: (_gateway, epoch) => ({ epoch, through: 41 }),
     status: (gateway, status) => live.status(gateway, status, now().getTime()),
     journalStats: () => ({ bytes: 1, nextSeq: 42, oldestSeq: 1, lostEntries: 0 }),
-    readiness: () => ({ ready: true, reasons: [] }),
+    readiness: () => ({ ready: reasons.length === 0, reasons }),
     metrics: new Registry(),
     access: { hosts: [] },
     log: { warn: () => {}, error: () => {} },
@@ -107,6 +110,9 @@ export const openFiveStores = async ({ webDir, recordsFile, weeks, now }: FiveSt
   return {
     url: server.url,
     gateway,
+    behind(said) {
+      reasons = said
+    },
     async visit(store, visitors) {
       const changed: Aggregate[] = []
       for (const resolution of ['hour', 'day'] as const) {

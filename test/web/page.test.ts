@@ -178,6 +178,18 @@ describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () 
     await close()
   })
 
+  it('says that figures are behind, by how much, and stops saying it when they have caught up', async () => {
+    stores.behind(['historian is 120 entries behind the journal'])
+    const { page, close } = await openPage('/')
+    await page.waitForSelector('.behind')
+    expect(await page.locator('.behind').textContent()).toContain('historian is 120 entries behind the journal')
+    expect(await page.locator('.card').count()).toBe(5)
+    await page.screenshot({ path: join(top, '.screenshots', 'behind.png') })
+    stores.behind([])
+    await page.waitForSelector('.behind', { state: 'detached', timeout: 15_000 })
+    await close()
+  })
+
   it('names a store that does not exist and shows the others', async () => {
     const { page, complaints, close } = await openPage('/?store=Atlantis')
     await page.waitForSelector('.notice')

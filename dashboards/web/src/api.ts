@@ -67,6 +67,14 @@ export const getStores = async (signal?: AbortSignal): Promise<Site[]> =>
 export const getGateways = async (signal?: AbortSignal): Promise<Gateway[]> =>
   (await get<{ gateways: Gateway[] }>('/v1/gateways', signal)).gateways
 
+/** Why what is shown is behind, in sentences; none where it is not. A service that cannot be reached says nothing here. */
+export const getReasons = async (signal: AbortSignal): Promise<string[]> => {
+  const response = await fetch('/ready', { headers: { accept: 'application/json' }, signal })
+  if (response.status !== 503) return []
+  const { reasons } = (await response.json()) as { reasons?: string[] }
+  return reasons ?? []
+}
+
 export interface CountQuery {
   store?: string
   resolution: Resolution

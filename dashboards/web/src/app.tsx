@@ -1,6 +1,6 @@
 /** The page: header with the line's state, the stores to choose from, and what was chosen. */
 import { useEffect, useState } from 'preact/hooks'
-import { type Gateway, getGateways, getStores, type Site } from './api.ts'
+import { type Gateway, getGateways, getReasons, getStores, type Site } from './api.ts'
 import { bytesText, numberText } from './format.ts'
 import type { LiveLine } from './live.ts'
 import { Overview } from './overview.tsx'
@@ -64,6 +64,7 @@ export const App = ({ live }: { live: LiveLine }) => {
         </button>
       </header>
       <main id="main">
+        <Behind />
         {!stores ? (
           error === undefined ? (
             <span class="skeleton chart-place" />
@@ -87,6 +88,42 @@ export const App = ({ live }: { live: LiveLine }) => {
         <Gateways live={live} />
       </footer>
     </>
+  )
+}
+
+const askEveryMs = 5000
+const askMsMax = 10_000
+
+/** Says that figures are behind what has arrived, and by how much, for as long as they are. */
+const Behind = () => {
+  const [reasons, setReasons] = useState<readonly string[]>([])
+  useEffect(() => {
+    const abort = new AbortController()
+    let timer: number
+    const ask = async () => {
+      const found = await getReasons(AbortSignal.any([abort.signal, AbortSignal.timeout(askMsMax)])).catch(
+        () => undefined,
+      )
+      if (abort.signal.aborted) return
+      if (found) setReasons(found)
+      timer = window.setTimeout(ask, askEveryMs)
+    }
+    void ask()
+    return () => {
+      abort.abort()
+      window.clearTimeout(timer)
+    }
+  }, [])
+  if (reasons.length === 0) return null
+  return (
+    <div class="behind" role="status">
+      <strong>Figures are behind.</strong> What has arrived is safe in the journal and will show by itself.
+      <ul>
+        {reasons.map(reason => (
+          <li key={reason}>{reason}</li>
+        ))}
+      </ul>
+    </div>
   )
 }
 
