@@ -20,13 +20,17 @@ import { recordRoutes } from './routes/records.ts'
 import { siteRoutes } from './routes/sites.ts'
 import { createRequestCounter, systemRoutes } from './routes/system.ts'
 import { webResponse } from './routes/web.ts'
+import { influxResponse, writeRoutes } from './routes/write.ts'
 
 export const createApp = (deps: AppDeps): OpenAPIHono => {
   const app = new OpenAPIHono({ defaultHook: refuseInvalid })
   const requests = createRequestCounter(deps.metrics)
 
-  app.onError((error, c) => problemResponse(asProblem(error, c, deps)))
-  app.notFound(c => webResponse(deps.web, c) ?? problemResponse(notFound(c)))
+  app.onError((error, c) => {
+    const problem = asProblem(error, c, deps)
+    return influxResponse(problem, c) ?? problemResponse(problem)
+  })
+  app.notFound(c => webResponse(deps.web, c) ?? influxResponse(notFound(c), c) ?? problemResponse(notFound(c)))
   app.use(async function countRequests(c, next) {
     await next()
     const path = paths().has(c.req.path) ? c.req.path : 'other'
@@ -41,6 +45,7 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
   gatewayRoutes(app, deps)
   recordRoutes(app, deps)
   frameRoutes(app, deps)
+  writeRoutes(app, deps)
   eventRoutes(app, deps)
   app.doc31('/openapi.json', {
     openapi: '3.1.0',

@@ -11,6 +11,7 @@ import {
 } from '@penstock/config'
 import { EXIT, nameSchema, UserError } from '@penstock/frame'
 import * as z from 'zod'
+import { lineMappingSchema } from './lines.ts'
 import { sitesSchema } from './sites.ts'
 
 const port = z.int().min(0).max(65_535)
@@ -82,6 +83,7 @@ export const cloudConfigSchema = z
       .max(24 * 366)
       .default(48)
       .describe('Hours after its end from which an hour or a day counts as final; later readings still correct it'),
+    write: lineMappingSchema.prefault({}).describe('What points of line protocol (POST /write, /api/v2/write) mean'),
   })
   .superRefine((config, context) => {
     const refuse = (message: string, ...path: (string | number)[]) =>
@@ -124,6 +126,7 @@ export interface CloudConfig {
   gateways?: GatewayCredential[]
   sites: Checked['sites']
   lateHoursMax: number
+  write: Checked['write']
 }
 
 /** 127.0.0.0/8, ::1 and localhost; also as an IPv4 address mapped into IPv6. */

@@ -4,6 +4,8 @@ import type { LogStats } from '@penstock/log'
 import type { Registry } from 'prom-client'
 import type { GatewayCredential } from './config.ts'
 import type { Historian } from './historian.ts'
+import type { Ingest } from './ingest.ts'
+import type { LineMapping } from './lines.ts'
 import type { Live } from './projectors/live.ts'
 import type { Records } from './projectors/records.ts'
 import type { WebFiles } from './routes/web.ts'
@@ -18,6 +20,8 @@ export interface AppDeps {
   ingest(gateway: string, epoch: string, seq: number, body: Uint8Array): Promise<Receipt>
   /** What the journal has of a gateway's epoch: `ingest.receipt`. */
   receipt(gateway: string, epoch: string): Receipt
+  /** Ways in that others know: points of line protocol. */
+  writes: Pick<Ingest, 'lines'> & { mapping: LineMapping }
   /** A gateway's status that came by HTTP; what MQTT's status topic does. */
   status(gateway: string, status: Status): void
   journalStats(): Pick<LogStats, 'bytes' | 'oldestSeq' | 'nextSeq' | 'lostEntries'>

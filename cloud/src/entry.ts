@@ -8,9 +8,9 @@
 import {
   type Column,
   decodeEnvelope,
+  expandGzip,
   type Frame,
   LIMITS,
-  NS_PER_MS,
   type PlainReading,
   parseIsoNs,
   plainReadingsSchema,
@@ -18,18 +18,28 @@ import {
   WireError,
 } from '@penstock/frame'
 import * as z from 'zod'
+import { arrivalNsOf, decodeLines, type LineMapping, lineMappingSchema, rejectOfLine } from './lines.ts'
 import type { JournalEntry } from './projector.ts'
 
 export type EntryHead =
   | { kind: 'envelope'; at: number; gateway: string; epoch: string; seq: number }
   /** One or more readings of a plain device. */
   | { kind: 'readings'; at: number; site: string; device: string; stream: string }
+  /** Points of line protocol, plain or gzip, with what they meant when they came. */
+  | { kind: 'lines'; at: number; gateway?: string; unitNs: number; mapping: LineMapping }
   /** Bytes that broke the contract of the wire; kept with the reason. */
   | { kind: 'invalid'; at: number; reason: string; topic: string; gateway?: string; epoch?: string; seq?: number }
 
 const headSchema: z.ZodType<EntryHead> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('envelope'), at: z.number(), gateway: z.string(), epoch: z.string(), seq: z.int() }),
   z.object({ kind: z.literal('readings'), at: z.number(), site: z.string(), device: z.string(), stream: z.string() }),
+  z.object({
+    kind: z.literal('lines'),
+    at: z.number(),
+    gateway: z.string().exactOptional(),
+    unitNs: z.int(),
+    mapping: lineMappingSchema,
+  }),
   z.object({
     kind: z.literal('invalid'),
     at: z.number(),
@@ -55,12 +65,17 @@ export const decodeEntry = (seq: number, body: Uint8Array): JournalEntry => {
     head = headSchema.parse(JSON.parse(bytes.toString('utf8', 0, end)))
   } catch {
     return {
-      ...nothing(seq, 0),
+      seq,
+      ...nothing(0),
       rejects: [rejectOf('journal', 'the head of the journal entry cannot be read', bytes, 0)],
     }
   }
-  const payload = bytes.subarray(end + 1)
-  const base = nothing(seq, head.at)
+  return { seq, ...decodePayload(head, bytes.subarray(end + 1)) }
+}
+
+/** What an entry with this head and payload says. Pure and total. */
+export const decodePayload = (head: EntryHead, payload: Uint8Array): Omit<JournalEntry, 'seq'> => {
+  const base = nothing(head.at)
   switch (head.kind) {
     case 'envelope': {
       const from = { gateway: head.gateway, epoch: head.epoch, gatewaySeq: head.seq }
@@ -72,6 +87,8 @@ export const decodeEntry = (seq: number, body: Uint8Array): JournalEntry => {
     }
     case 'readings':
       return { ...base, ...decodePlain(head, payload) }
+    case 'lines':
+      return { ...base, ...decodeLinesEntry(head, payload) }
     case 'invalid': {
       const from = head.gateway === undefined ? {} : { gateway: head.gateway }
       return { ...base, ...from, rejects: [rejectOf(head.topic, head.reason, payload, head.at)] }
@@ -79,9 +96,8 @@ export const decodeEntry = (seq: number, body: Uint8Array): JournalEntry => {
   }
 }
 
-const nothing = (seq: number, receivedMs: number): JournalEntry => ({
-  seq,
-  receivedMs,
+const nothing = (at: number): Omit<JournalEntry, 'seq'> => ({
+  receivedMs: Math.floor(at),
   frames: [],
   rejects: [],
   ledger: [],
@@ -98,6 +114,27 @@ const rejectOf = (source: string, reason: string, bytes: Uint8Array, at: number)
   text: Buffer.from(bytes.subarray(0, LIMITS.rejectTextCharsMax)).toString('utf8').slice(0, LIMITS.rejectTextCharsMax),
   at: new Date(at).toISOString(),
 })
+
+/** Of line protocol in one request or message, after gunzip. */
+export const LINES_LIMITS = { expandedBytesMax: 32 * 1024 * 1024, pointsMax: LIMITS.rowsPerEnvelopeMax } as const
+
+type LinesHead = Extract<EntryHead, { kind: 'lines' }>
+const decodeLinesEntry = (head: LinesHead, payload: Uint8Array): { frames: Frame[]; rejects: Reject[] } => {
+  const source = head.gateway ?? 'line protocol'
+  try {
+    const bytes = expandGzip(payload, LINES_LIMITS.expandedBytesMax)
+    const { at, mapping, unitNs } = head
+    const { frames, bad } = decodeLines(bytes, {
+      at,
+      mapping,
+      unitNs: BigInt(unitNs),
+      pointsMax: LINES_LIMITS.pointsMax,
+    })
+    return { frames, rejects: bad.map(line => rejectOfLine(source, line, at)) }
+  } catch (error) {
+    return { frames: [], rejects: [rejectOf(source, reasonOf(error), payload, head.at)] }
+  }
+}
 
 /** Reads what a plain device sent. Throws a WireError where it is no reading. */
 export const readPlain = (payload: Uint8Array): PlainReading[] => {
@@ -129,7 +166,7 @@ const decodePlain = (head: PlainHead, payload: Uint8Array): { frames: Frame[]; r
       rejects: [rejectOf(`${head.site}/${head.device}/${head.stream}`, reasonOf(error), payload, head.at)],
     }
   }
-  const arrivalNs = BigInt(head.at) * BigInt(NS_PER_MS)
+  const arrivalNs = arrivalNsOf(head.at)
   // Readings without a time of their own get the moment of arrival, 1 µs apart, so that none replaces another.
   const times = readings.map(
     (r, i) => (r.time === undefined ? undefined : parseIsoNs(r.time)) ?? arrivalNs + BigInt(i) * 1000n,

@@ -8,7 +8,8 @@
  */
 import { decodeEnvelope, type Receipt, WireError } from '@penstock/frame'
 import type { Log } from '@penstock/log'
-import { type EntryHead, encodeEntry, readPlain } from './entry.ts'
+import { decodePayload, type EntryHead, encodeEntry } from './entry.ts'
+import type { LineMapping } from './lines.ts'
 import type { JournalEntry } from './projector.ts'
 
 export interface IngestOptions {
@@ -29,6 +30,11 @@ export interface Ingest {
   frames(gateway: string, epoch: string, seq: number, body: Uint8Array): Promise<Receipt>
   /** Takes what a plain device sent. Resolves when the journal has it. Bytes that are no reading are journaled as rejects. */
   readings(target: { site: string; device: string; stream: string }, body: Uint8Array): Promise<void>
+  /**
+   * Takes points of line protocol, plain or gzip: all of them, or none and a WireError that names the line. Resolves when
+   * the journal has them.
+   */
+  lines(target: { mapping: LineMapping; unitNs: number; gateway?: string }, body: Uint8Array): Promise<void>
   /** Journals bytes that nobody can take (an unknown topic of ours, a forged identity) as a reject. */
   invalid(topic: string, reason: string, body: Uint8Array): Promise<void>
   /** What the journal has of a gateway's epoch. */
@@ -48,6 +54,7 @@ export interface Ingest {
 interface Item {
   head: EntryHead
   body: Uint8Array
+  decoded?: Omit<JournalEntry, 'seq'>
   resolve(receipt: Receipt): void
   reject(error: unknown): void
 }
@@ -68,12 +75,14 @@ export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: In
     return typeof through === 'number' ? through : 0
   }
 
-  const push = async (head: EntryHead, body: Uint8Array): Promise<Receipt> => {
+  const push = async (head: EntryHead, body: Uint8Array, decoded?: Item['decoded']): Promise<Receipt> => {
     while (queuedBytes > 0 && queuedBytes + body.length > queueBytesMax) {
       await new Promise<void>(resolve => roomWaiters.push(resolve))
     }
     queuedBytes += body.length
-    const done = new Promise<Receipt>((resolve, reject) => queue.push({ head, body, resolve, reject }))
+    const done = new Promise<Receipt>((resolve, reject) =>
+      queue.push({ head, body, ...(decoded && { decoded }), resolve, reject }),
+    )
     writing ??= write()
     return done
   }
@@ -119,7 +128,7 @@ export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: In
       const { head, body } = item
       if (head.kind !== 'envelope') {
         bodies.push(encodeEntry(head, body))
-        decoded.push(undefined)
+        decoded.push(item.decoded)
         settle.push(() => item.resolve({ epoch: '', through: 0 }))
         continue
       }
@@ -177,17 +186,42 @@ export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: In
   }
 
   const atMs = () => now().getTime()
+  /**
+   * The moment of arrival, in ms, down to the µs: no two messages have the same, and each leaves room for its rows, so that rows
+   * without a time of their own never replace each other.
+   */
+  let arrivalMs = 0
+  const arrive = () => {
+    arrivalMs = Math.max(atMs(), arrivalMs)
+    return arrivalMs
+  }
+  /** Decodes what came with a head of its own meaning. To be called in the same turn as `arrive`. */
+  const read = (head: EntryHead, body: Uint8Array) => {
+    const decoded = decodePayload(head, body)
+    const rowsMax = decoded.frames.reduce((max, frame) => Math.max(max, frame.offsetsNs.length), 1)
+    arrivalMs = Math.round(head.at * 1000 + rowsMax) / 1000
+    return decoded
+  }
+  const keep = async (head: EntryHead, body: Uint8Array, decoded: Omit<JournalEntry, 'seq'>): Promise<void> => {
+    for (const frame of decoded.frames) counts.rows += frame.offsetsNs.length
+    if (decoded.rejects.length > 0) counts.invalid++
+    await push(head, body, decoded)
+  }
   return {
     frames: (gateway, epoch, seq, body) => push({ kind: 'envelope', at: atMs(), gateway, epoch, seq }, body),
-    async readings({ site, device, stream }, body) {
-      try {
-        counts.rows += readPlain(body).length
-        await push({ kind: 'readings', at: atMs(), site, device, stream }, body)
-      } catch (error) {
-        if (!(error instanceof WireError)) throw error
+    async readings(target, body) {
+      const head: EntryHead = { kind: 'readings', at: arrive(), ...target }
+      await keep(head, body, read(head, body))
+    },
+    async lines(target, body) {
+      const head: EntryHead = { kind: 'lines', at: arrive(), ...target }
+      const decoded = read(head, body)
+      const [first, ...more] = decoded.rejects
+      if (first) {
         counts.invalid++
-        await push({ kind: 'invalid', at: atMs(), reason: error.message, topic: `${site}/${device}/${stream}` }, body)
+        throw new WireError(more.length === 0 ? first.reason : `${first.reason} (and ${more.length} more lines)`)
       }
+      if (decoded.frames.length > 0) await keep(head, body, decoded)
     },
     async invalid(topic, reason, body) {
       counts.invalid++

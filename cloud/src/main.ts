@@ -222,6 +222,7 @@ const serveUntilClosed = async (
     live,
     ingest: ingest.frames,
     receipt: ingest.receipt,
+    writes: { ...ingest, mapping: config.write },
     status: (gateway, status) => live.status(gateway, status, Date.now()),
     journalStats: () => journal.stats(),
     readiness: () => readiness(stats()),

@@ -5,6 +5,7 @@ import { createApp } from '../src/app.ts'
 import type { Access, AppDeps } from '../src/deps.ts'
 import type { Aggregate, Historian } from '../src/historian.ts'
 import { createMemoryHistorian } from '../src/historians/memory.ts'
+import { lineMappingSchema } from '../src/lines.ts'
 import { createLive, type Live } from '../src/projectors/live.ts'
 import type { Records } from '../src/projectors/records.ts'
 import type { ServerOptions } from '../src/server.ts'
@@ -67,6 +68,7 @@ export const createWorld = (options: { access?: Partial<Access>; deps?: Partial<
       return answer(epoch, seq)
     },
     receipt: (_gateway, epoch) => answer(epoch, 7),
+    writes: { lines: async () => {}, mapping: lineMappingSchema.parse({}) },
     status: (gateway, status) => statuses.push({ gateway, status }),
     journalStats: () => ({ oldestSeq: 1, nextSeq: 8, bytes: 4096, lostEntries: 0 }),
     readiness: () => ({ ready: true, reasons: [] }),

@@ -45,7 +45,18 @@ describe('system routes', () => {
     expect(openapi).toBe('3.1.0')
     expect(Object.keys(paths).sort()).toEqual(
       [
-        ...['/health', '/ready', '/metrics', '/v1/sites', '/v1/devices', '/v1/streams', '/v1/readings', '/v1/counts'],
+        ...[
+          '/api/v2/write',
+          '/write',
+          '/health',
+          '/ready',
+          '/metrics',
+          '/v1/sites',
+          '/v1/devices',
+          '/v1/streams',
+          '/v1/readings',
+          '/v1/counts',
+        ],
         ...['/v1/gateways', '/v1/rejects', '/v1/ledger', '/v1/losses', '/v1/frames', '/v1/status', '/v1/events'],
       ].sort(),
     )

@@ -136,8 +136,8 @@ describe('what breaks the contract', () => {
     expect(one?.frames[0]).toMatchObject({ ...target, columns: [{ name: 't', type: 'float', values: [21.4] }] })
     const f = many?.frames[0]
     expect(f && [rowNs(f, 0), rowNs(f, 1)].map(formatNs)).toEqual([
-      '2026-01-01T00:00:00.000Z',
       '2026-01-01T00:00:00.000001Z',
+      '2026-01-01T00:00:00.000002Z',
     ])
     expect(f?.columns).toEqual([
       { name: 't', type: 'float', values: [1, null] },

@@ -27,14 +27,30 @@ interface Credential {
   username?: string
   secret: string
 }
-const credentialOf = (c: Context): Credential | undefined => {
+/**
+ * What the request shows, in each of the ways in which it can be meant. InfluxDB's clients write `Token <token>`, or
+ * `Token <user>:<password>`, or `u` and `p` in the query.
+ */
+const credentialsOf = (c: Context): Credential[] => {
   const [scheme = '', value = ''] = (c.req.header('authorization') ?? '').split(/\s+(.*)/s)
-  if (scheme.toLowerCase() === 'bearer' && value !== '') return { secret: value }
-  if (scheme.toLowerCase() !== 'basic') return undefined
-  const text = Buffer.from(value, 'base64').toString('utf8')
-  const colon = text.indexOf(':')
-  return colon < 0 ? undefined : { username: text.slice(0, colon), secret: text.slice(colon + 1) }
+  switch (scheme.toLowerCase()) {
+    case 'bearer':
+      return value === '' ? [] : [{ secret: value }]
+    case 'token':
+      return value === '' ? [] : [{ secret: value }, ...loginOf(value)]
+    case 'basic':
+      return loginOf(Buffer.from(value, 'base64').toString('utf8'))
+  }
+  const secret = isInfluxPath(c.req.path) ? c.req.query('p') : undefined
+  return secret === undefined ? [] : [{ username: c.req.query('u') ?? '', secret }]
 }
+const loginOf = (text: string): Credential[] => {
+  const colon = text.indexOf(':')
+  return colon < 0 ? [] : [{ username: text.slice(0, colon), secret: text.slice(colon + 1) }]
+}
+
+/** Where InfluxDB's clients write: answered in its forms. */
+export const isInfluxPath = (path: string): boolean => path === '/api/v2/write' || path === '/write'
 
 const notAuthorized = (detail: string): ProblemError =>
   new ProblemError(401, 'not-authorized', detail, {
@@ -62,12 +78,14 @@ export const checkAccess = (access: Access): MiddlewareHandler => {
 }
 
 const mayPass = (c: Context, access: Access): boolean => {
-  const credential = credentialOf(c)
-  if (!credential) return false
-  if (same(credential.secret, access.token ?? '')) return true
-  const writes = c.req.path === '/v1/frames' || c.req.path === '/v1/status'
-  return writes && access.gateways !== undefined && findGateway(credential, access) !== undefined
+  const credentials = credentialsOf(c)
+  if (credentials.some(({ secret }) => same(secret, access.token ?? ''))) return true
+  return isWrite(c) && access.gateways !== undefined && findGateway(credentials, access) !== undefined
 }
+
+const writePaths = new Set(['/v1/frames', '/v1/status', '/v1/readings'])
+const isWrite = ({ req }: Context): boolean =>
+  isInfluxPath(req.path) || (req.method === 'POST' && writePaths.has(req.path))
 
 const hostName = (host: string | undefined): string | undefined =>
   host
@@ -84,18 +102,30 @@ const refuseForeignOrigin = (c: Context): void => {
   }
 }
 
-const findGateway = (credential: Credential, access: Access): string | undefined => {
+const findGateway = (credentials: readonly Credential[], access: Access): string | undefined => {
   let found: string | undefined
   for (const gateway of access.gateways ?? []) {
-    const fits = same(gateway.password, credential.secret)
-    if (fits && (credential.username === undefined || credential.username === gateway.username)) found = gateway.id
+    for (const { username, secret } of credentials) {
+      if (same(gateway.password, secret) && (username === undefined || username === gateway.username))
+        found = gateway.id
+    }
   }
   return found
 }
 
+/** The gateway whose credential the request shows, where gateways are configured: then nobody else writes. */
+export const writerOf = (c: Context, access: Access): string | undefined => {
+  if (access.gateways === undefined) return undefined
+  const id = findGateway(credentialsOf(c), access)
+  if (id === undefined)
+    throw notAuthorized("Show the gateway's password: as bearer token, or as the password of a login.")
+  return id
+}
+
 /** The gateway that sends: by its credential where gateways are configured, else by the name that it gives. */
 export const gatewayOf = (c: Context, access: Access, named: string | undefined): string => {
-  if (access.gateways === undefined) {
+  const id = writerOf(c, access)
+  if (id === undefined) {
     const name = nameSchema.safeParse(named)
     if (name.success) return name.data
     const detail = 'expected the id of the gateway'
@@ -103,10 +133,6 @@ export const gatewayOf = (c: Context, access: Access, named: string | undefined)
       errors: [{ parameter: 'gateway', detail }],
     })
   }
-  const credential = credentialOf(c)
-  const id = credential && findGateway(credential, access)
-  if (id === undefined)
-    throw notAuthorized("Show the gateway's password: as bearer token, or as the password of a login.")
   if (named !== undefined && named !== id) {
     throw new ProblemError(403, 'forbidden', `This credential belongs to another gateway than "${named.slice(0, 80)}".`)
   }

@@ -1,10 +1,10 @@
 /** POST /v1/frames and /v1/status: the wire by HTTP, where MQTT is blocked. */
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { decodeStatus, LIMITS, WireError } from '@penstock/frame'
-import type { Context } from 'hono'
 import type { AppDeps } from '../deps.ts'
 import { ProblemError, problemResponses } from '../problem.ts'
 import { gatewayOf } from './access.ts'
+import { readBody, refuseFormTypes } from './body.ts'
 
 const statusBytesMax = 1024 * 1024
 const epochPattern = /^[A-Za-z0-9_-]{1,64}$/
@@ -61,6 +61,7 @@ export const frameRoutes = (app: OpenAPIHono, deps: AppDeps): void => {
     const gateway = gatewayOf(c, deps.access, query.gateway ?? c.req.header('penstock-gateway'))
     const epoch = epochOf(query.epoch ?? c.req.header('penstock-epoch'))
     const seq = seqOf(query.seq ?? c.req.header('penstock-seq'))
+    refuseFormTypes(c)
     const body = await readBody(c, LIMITS.envelopeBytesMax)
     const receipt = await deps.ingest(gateway, epoch, seq, body)
     if (receipt.through < seq) {
@@ -73,6 +74,7 @@ export const frameRoutes = (app: OpenAPIHono, deps: AppDeps): void => {
   app.openapi(statusRoute, async c => {
     const query = c.req.valid('query')
     const gateway = gatewayOf(c, deps.access, query.gateway ?? c.req.header('penstock-gateway'))
+    refuseFormTypes(c)
     const body = await readBody(c, statusBytesMax)
     const status = readStatus(body)
     deps.status(gateway, status)
@@ -100,34 +102,4 @@ const epochOf = (text: string | undefined): string => {
 const seqOf = (text: string | undefined): number => {
   if (text !== undefined && seqPattern.test(text) && Number.isSafeInteger(Number(text))) return Number(text)
   throw missing('seq', 'a whole number from 1')
-}
-
-/** Counts while it reads: a body without a length, or with a false one, ends at the limit. */
-const readBody = async (c: Context, bytesMax: number): Promise<Uint8Array> => {
-  refuseFormTypes(c)
-  const tooLarge = () =>
-    new ProblemError(413, 'body-too-large', `The body has more than the ${bytesMax} bytes allowed.`, {
-      headers: { connection: 'close' },
-    })
-  if (Number(c.req.header('content-length') ?? 0) > bytesMax) throw tooLarge()
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of (c.req.raw.body ?? []) as AsyncIterable<Uint8Array>) {
-    bytes += chunk.length
-    if (bytes > bytesMax) throw tooLarge()
-    chunks.push(chunk)
-  }
-  if (bytes === 0) throw new ProblemError(400, 'invalid-body', 'The body is empty.')
-  return Buffer.concat(chunks, bytes)
-}
-
-/** These are the types that a page of another origin may send without being asked: never from a gateway. */
-const refuseFormTypes = (c: Context): void => {
-  const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
-  if (type === undefined || /^application\/(octet-stream|json|gzip|vnd\.penstock)/.test(type)) return
-  throw new ProblemError(
-    415,
-    'unsupported-media-type',
-    `A body of type ${type} is not read here: send application/octet-stream.`,
-  )
 }

@@ -156,13 +156,17 @@ const expand = (body: Uint8Array, limits: DecodeLimits): Uint8Array => {
   if (body.length > limits.bytesMax) {
     throw new WireError(`the body has ${body.length} bytes, more than the ${limits.bytesMax} allowed`)
   }
+  return expandGzip(body, limits.expandedBytesMax)
+}
+
+/** The bytes themselves where they are no gzip (1f 8b). Throws a WireError where they are broken or grow beyond the limit. */
+export const expandGzip = (body: Uint8Array, expandedBytesMax: number): Uint8Array => {
   if (body[0] !== 0x1f || body[1] !== 0x8b) return body
   try {
-    return gunzipSync(body, { maxOutputLength: limits.expandedBytesMax })
+    return gunzipSync(body, { maxOutputLength: expandedBytesMax })
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code
-    const why =
-      code === 'ERR_BUFFER_TOO_LARGE' ? `expands to more than ${limits.expandedBytesMax} bytes` : 'is not whole gzip'
+    const why = code === 'ERR_BUFFER_TOO_LARGE' ? `expands to more than ${expandedBytesMax} bytes` : 'is not whole gzip'
     throw new WireError(`the body ${why}`, { cause })
   }
 }

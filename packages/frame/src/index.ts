@@ -6,6 +6,7 @@ export {
   encodeEnvelope,
   encodeReceipt,
   encodeStatus,
+  expandGzip,
   withStatuses,
 } from './codec.ts'
 export { EXIT, UserError, WireError } from './errors.ts'
