@@ -116,7 +116,7 @@ const rejectOf = (source: string, reason: string, bytes: Uint8Array, at: number)
 })
 
 /** Of line protocol in one request or message, after gunzip. */
-export const LINES_LIMITS = { expandedBytesMax: 32 * 1024 * 1024, pointsMax: LIMITS.rowsPerEnvelopeMax } as const
+export const LINES_LIMITS = { expandedBytesMax: 16 * 1024 * 1024, pointsMax: LIMITS.rowsPerEnvelopeMax } as const
 
 type LinesHead = Extract<EntryHead, { kind: 'lines' }>
 const decodeLinesEntry = (head: LinesHead, payload: Uint8Array): { frames: Frame[]; rejects: Reject[] } => {

@@ -62,8 +62,11 @@ export const createFrameRows = (): FrameRows => {
   const groups = new Map<string, Group>()
   const groupOf = (series: Series): Group => {
     const key = `${series.site}\n${series.device}\n${series.stream}`
-    const group = groups.get(key) ?? { series, parts: [], places: new Map(), shifted: new Map() }
-    groups.set(key, group)
+    let group = groups.get(key)
+    if (!group) {
+      group = { series, parts: [], places: new Map(), shifted: new Map() }
+      groups.set(key, group)
+    }
     return group
   }
   return {
@@ -93,13 +96,20 @@ const fits = (part: Part, timeNs: bigint, cells: readonly Cell[]): boolean => {
   if (apart >= offsetMax || apart <= -offsetMax) return false
   if (part.lanes.size + cells.length > LIMITS.columnsPerFrameMax && cells.some(c => !part.lanes.has(c.name)))
     return false
-  return cells.every(({ name, kind }) => sameKind(part.lanes.get(name)?.kind ?? kind, kind))
+  for (const { name, kind } of cells) {
+    const lane = part.lanes.get(name)
+    if (lane && !sameKind(lane.kind, kind)) return false
+  }
+  return true
 }
-const isFree = ({ part, row }: Place, cells: readonly Cell[]): boolean =>
-  cells.every(({ name }) => (part.lanes.get(name)?.values[row] ?? null) === null)
+const isFree = ({ part, row }: Place, cells: readonly Cell[]): boolean => {
+  for (const { name } of cells) if ((part.lanes.get(name)?.values[row] ?? null) !== null) return false
+  return true
+}
 
 const begin = (group: Group, timeNs: bigint, cells: readonly Cell[]): void => {
-  let part = group.parts.findLast(p => fits(p, timeNs, cells))
+  let part = group.parts.at(-1)
+  if (part === undefined || !fits(part, timeNs, cells)) part = group.parts.find(p => fits(p, timeNs, cells))
   if (!part) {
     part = { startNs: timeNs, times: [], lanes: new Map() }
     group.parts.push(part)
@@ -111,8 +121,11 @@ const begin = (group: Group, timeNs: bigint, cells: readonly Cell[]): void => {
 
 const set = ({ part, row }: Place, cells: readonly Cell[]): void => {
   for (const { name, kind, value, unit } of cells) {
-    const lane: Lane = part.lanes.get(name) ?? { kind, values: [] }
-    part.lanes.set(name, lane)
+    let lane = part.lanes.get(name)
+    if (!lane) {
+      lane = { kind, values: [] }
+      part.lanes.set(name, lane)
+    }
     if (kind === 'float' && lane.kind === 'int') lane.kind = 'float'
     if (unit !== undefined) lane.unit = unit
     while (lane.values.length < row) lane.values.push(null)

@@ -21,6 +21,8 @@ export interface Point {
   /** Of the first character, from 1. */
   line: number
   measurement: string
+  /** Measurement and tags as they stand: equal for points of one series that are written alike. */
+  head: string
   /** In the order in which they stand. */
   tags: { name: string; value: string }[]
   /** At least one. */
@@ -105,16 +107,17 @@ const createReader = (text: string, firstLine: number) => {
     return at > from
   }
 
-  /** Reads up to an unescaped stop (which is not eaten), with `escaped` taken out of their backslashes. */
-  const name = (what: string, stops: readonly number[], escaped: readonly number[]): string => {
+  /** Reads up to an unescaped stop (which is not eaten), with what a backslash escapes there taken out of it. */
+  const name = (what: string, stops: number, escapes: number): string => {
     let from = at
     let value = ''
     for (; at < end; at++) {
-      const code = text.charCodeAt(at)
-      if (code === backslash && at + 1 < end && escaped.includes(text.charCodeAt(at + 1))) {
+      const kind = kindOf(text.charCodeAt(at))
+      if (kind === 0) continue
+      if (kind === isBackslash && at + 1 < end && (kindOf(text.charCodeAt(at + 1)) & escapes) !== 0) {
         value += text.slice(from, at)
         from = ++at
-      } else if (code === newline || stops.includes(code)) break
+      } else if ((kind & stops) !== 0) break
     }
     value += text.slice(from, at)
     if (value.endsWith('\r') && atLineEnd(at)) value = value.slice(0, -1)
@@ -133,9 +136,9 @@ const createReader = (text: string, firstLine: number) => {
     const found: Point['tags'] = []
     while (text.charCodeAt(at) === comma) {
       at++
-      const key = name('the name of a tag', [comma, equals, space], inTags)
+      const key = name('the name of a tag', afterTag, inTag)
       expectEquals(`the tag "${shown(key)}"`)
-      const value = name(`the value of the tag "${shown(key)}"`, [comma, equals, space], inTags)
+      const value = name('the value of a tag', afterTag, inTag)
       if (text.charCodeAt(at) === equals)
         throw new LineError(`the value of the tag "${shown(key)}" holds a "=": write "\\="`)
       if (found.some(tag => tag.name === key)) throw new LineError(`the tag "${shown(key)}" stands twice`)
@@ -147,10 +150,9 @@ const createReader = (text: string, firstLine: number) => {
 
   const fields = (): Field[] => {
     const found: Field[] = []
-    // A few names are found faster by looking; many by a set.
     const seen = new Set<string>()
     for (;;) {
-      const key = name('the name of a field', [comma, equals, space], inTags)
+      const key = name('the name of a field', afterTag, inTag)
       expectEquals(`the field "${shown(key)}"`)
       if (seen.has(key)) throw new LineError(`the field "${shown(key)}" stands twice`)
       if (found.length === LINE_LIMITS.fieldsMax) throw new LineError(`has more than ${LINE_LIMITS.fieldsMax} fields`)
@@ -184,13 +186,13 @@ const createReader = (text: string, firstLine: number) => {
 
   const bare = (key: string): Field => {
     const from = at
-    while (at < end && !isStop(text.charCodeAt(at))) at++
+    while (at < end && (kindOf(text.charCodeAt(at)) & afterValue) === 0) at++
     return readValue(key, text.slice(from, at))
   }
 
   const timestamp = (): bigint | undefined => {
     const from = at
-    while (at < end && !isStop(text.charCodeAt(at))) at++
+    while (at < end && (kindOf(text.charCodeAt(at)) & afterValue) === 0) at++
     if (at === from) return undefined
     const digits = text.slice(from, at)
     const value = /^-?\d{1,20}$/.test(digits) ? BigInt(digits) : undefined
@@ -229,8 +231,10 @@ const createReader = (text: string, firstLine: number) => {
     },
     point(): Point {
       const first = line
-      const measurement = name('the measurement', [comma, space], inMeasurement)
-      const point: Point = { line: first, measurement, tags: tags(), fields: [] }
+      const from = at
+      const measurement = name('the measurement', afterMeasurement, inMeasurement)
+      const point: Point = { line: first, measurement, head: '', tags: tags(), fields: [] }
+      point.head = text.slice(from, at)
       if (!skipBlanks() || atLineEnd(at)) throw new LineError('has no fields: expected a space and name=value')
       point.fields = fields()
       if (skipBlanks() && !atLineEnd(at)) {
@@ -247,10 +251,27 @@ const createReader = (text: string, firstLine: number) => {
   }
 }
 
-const inMeasurement = [comma, space]
-const inTags = [comma, equals, space]
-const isStop = (code: number): boolean =>
-  code === comma || code === space || code === tab || code === newline || code === carriageReturn
+/** What a character may mean in a name: one bit each. */
+const isComma = 1
+const isEquals = 2
+const isSpace = 4
+const isNewline = 8
+const isBackslash = 16
+const isOtherBlank = 32
+const kinds = new Uint8Array(128)
+kinds[comma] = isComma
+kinds[equals] = isEquals
+kinds[space] = isSpace
+kinds[newline] = isNewline
+kinds[backslash] = isBackslash
+kinds[tab] = isOtherBlank
+kinds[carriageReturn] = isOtherBlank
+const kindOf = (code: number): number => kinds[code] ?? 0
+const inMeasurement = isComma | isSpace
+const inTag = isComma | isEquals | isSpace
+const afterMeasurement = isComma | isSpace | isNewline
+const afterTag = isComma | isEquals | isSpace | isNewline
+const afterValue = isComma | isSpace | isNewline | isOtherBlank
 const shown = (text: string): string => (text.length > 64 ? `${text.slice(0, 64)}…` : text)
 
 const numberPattern = /^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$/

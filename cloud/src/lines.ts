@@ -87,8 +87,8 @@ export const decodeLines = (bytes: Uint8Array, { mapping, unitNs, at, pointsMax 
       })
       continue
     }
-    const { series, columns } = seriesOf(point)
-    rows.add(series, ns, cellsOf(point.fields, columns), point.timestamp === undefined ? 'shift' : 'replace')
+    const { series, tags } = seriesOf(point)
+    rows.add(series, ns, cellsOf(point.fields, tags), point.timestamp === undefined ? 'shift' : 'replace')
   }
   if (more > 0) bad.push({ line: 0, reason: `${more} more lines could not be read`, text: '' })
   return { frames: rows.frames(), bad }
@@ -97,36 +97,55 @@ export const decodeLines = (bytes: Uint8Array, { mapping, unitNs, at, pointsMax 
 /** A moment of arrival, given in ms with a fraction down to the µs, in ns. */
 export const arrivalNsOf = (at: number): bigint => BigInt(Math.round(at * 1000)) * BigInt(NS_PER_MS / 1000)
 
-/** The series of a point, and the tags of it that are columns. */
+interface NamedSeries {
+  series: Series
+  /** The tags of the point that are columns. */
+  tags: (Cell & { value: string })[]
+}
+
+/** Names the series of a point; what many points have in common is worked out once. */
 const createSeriesNames = ({ siteTags, deviceTags, rowTags, defaultSite, defaultDevice }: LineMapping) => {
   const describing = new Set(rowTags)
-  return ({ measurement, tags }: Point): { series: Series; columns: Point['tags'] } => {
+  const known = new Map<string, NamedSeries>()
+  const nameSeries = ({ measurement, tags }: Point): NamedSeries => {
     const first = (names: readonly string[]) => tags.find(t => t.name === names.find(n => tags.some(x => x.name === n)))
     const site = first(siteTags)
     const device = first(deviceTags)
-    const columns = tags.filter(t => t !== site && t !== device)
-    const identity = columns.filter(t => !describing.has(t.name)).map(t => `${t.name}=${t.value}`)
+    const others = tags.filter(t => t !== site && t !== device)
+    const identity = others.filter(t => !describing.has(t.name)).map(t => `${t.name}=${t.value}`)
     const named = [...(device ? [device.value] : []), ...identity.sort()]
-    const series = {
-      site: fitName(site?.value ?? defaultSite),
-      device: fitName(named.length > 0 ? named.join(',') : defaultDevice),
-      stream: fitName(measurement),
+    return {
+      series: {
+        site: fitName(site?.value ?? defaultSite),
+        device: fitName(named.length > 0 ? named.join(',') : defaultDevice),
+        stream: fitName(measurement),
+      },
+      tags: others.map(({ name, value }) => ({ name: columnName(name), kind: 'text', value })),
     }
-    return { series, columns }
+  }
+  return (point: Point): NamedSeries => {
+    const had = known.get(point.head)
+    if (had) return had
+    const named = nameSeries(point)
+    if (known.size < knownSeriesMax) known.set(point.head, named)
+    return named
   }
 }
+const knownSeriesMax = 10_000
 
-const cellsOf = (fields: readonly Field[], tags: Point['tags']): Cell[] => {
+const cellsOf = (fields: readonly Field[], tags: NamedSeries['tags']): Cell[] => {
   const cells = fields.map(cellOf)
-  const names = new Set(cells.map(c => c.name))
   for (const tag of tags) {
     // A tag may have the name of a field.
-    let name = columnName(tag.name)
-    while (names.has(name)) name = columnName(`${name}_tag`)
-    names.add(name)
-    cells.push({ name, kind: 'text', value: tag.value })
+    let name = tag.name
+    while (hasName(cells, name)) name = columnName(`${name}_tag`)
+    cells.push(name === tag.name ? tag : { ...tag, name })
   }
   return cells
+}
+const hasName = (cells: readonly Cell[], name: string): boolean => {
+  for (const cell of cells) if (cell.name === name) return true
+  return false
 }
 
 const cellOf = ({ name, kind, value }: Field): Cell => {

@@ -15,6 +15,7 @@ describe('a line', () => {
   test('measurement, tags, fields, timestamp', () => {
     expect(one('weather,location=us-midwest,season=summer temperature=82,ok=t 1465839830100400200')).toEqual({
       line: 1,
+      head: 'weather,location=us-midwest,season=summer',
       measurement: 'weather',
       tags: [
         { name: 'location', value: 'us-midwest' },
@@ -62,7 +63,7 @@ describe('a line', () => {
     ['m ', 'has no fields: expected a space and name=value'],
     [',a=b v=1', 'the measurement is missing'],
     ['m,a v=1', 'the tag "a" has no value: expected "="'],
-    ['m,a= v=1', 'the value of the tag "a" is missing'],
+    ['m,a= v=1', 'the value of a tag is missing'],
     ['m,=b v=1', 'the name of a tag is missing'],
     ['m,a=b=c v=1', 'the value of the tag "a" holds a "=": write "\\="'],
     ['m,a=1,a=2 v=1', 'the tag "a" stands twice'],
@@ -146,9 +147,10 @@ describe('any points', () => {
     fc.assert(
       fc.property(fc.array(point, { maxLength: 5 }), fc.constantFrom('\n', '\n\n', '\n# c\n'), (points, between) => {
         const read = parse(points.map(printed).join(between))
-        expect(read.map(p => ('reason' in p ? p : { ...p, line: 0 }))).toEqual(
+        expect(read.map(p => ('reason' in p ? p : { ...p, line: 0, head: '' }))).toEqual(
           points.map(({ fields, timestamp, ...rest }) => ({
             line: 0,
+            head: '',
             ...rest,
             fields: fields.map(({ name, field }) => ({ name, ...field })),
             ...(timestamp !== undefined && { timestamp }),

@@ -6,6 +6,7 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { LIMITS, WireError } from '@penstock/frame'
 import type { Context } from 'hono'
 import type { AppDeps } from '../deps.ts'
+import { LINES_LIMITS } from '../entry.ts'
 import { PRECISIONS } from '../lines.ts'
 import { ProblemError } from '../problem.ts'
 import { isInfluxPath, writerOf } from './access.ts'
@@ -20,7 +21,7 @@ const text = (description: string) =>
     .openapi({ type: 'string', description })
 const body = {
   content: { 'text/plain': {} },
-  description: `Line protocol, plain or gzip: at most ${LIMITS.envelopeBytesMax / 2 ** 20} MiB as sent, 32 MiB after gunzip`,
+  description: `Line protocol, plain or gzip: at most ${LIMITS.envelopeBytesMax / 2 ** 20} MiB as sent, ${LINES_LIMITS.expandedBytesMax / 2 ** 20} MiB after gunzip`,
 }
 const description =
   'A measurement is a stream; tags name site and device as `write` in the configuration says; fields and other tags are columns. Points without a timestamp get the time of arrival. A point of the same series and time replaces one that came in an earlier request.'
