@@ -15,6 +15,7 @@ import { countRoutes } from './routes/counts.ts'
 import { eventRoutes } from './routes/events.ts'
 import { frameRoutes } from './routes/frames.ts'
 import { gatewayRoutes } from './routes/gateways.ts'
+import { postedReadingRoutes } from './routes/posted-readings.ts'
 import { readingRoutes } from './routes/readings.ts'
 import { recordRoutes } from './routes/records.ts'
 import { siteRoutes } from './routes/sites.ts'
@@ -46,6 +47,7 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
   recordRoutes(app, deps)
   frameRoutes(app, deps)
   writeRoutes(app, deps)
+  postedReadingRoutes(app, deps)
   eventRoutes(app, deps)
   app.doc31('/openapi.json', {
     openapi: '3.1.0',
@@ -64,9 +66,11 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
     if (definition.type !== 'route') continue
     const { method, path, request } = definition.route
     const query = request?.query as z.ZodObject | undefined
+    const known = table.get(path)
+    const methods = method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]
     table.set(path, {
-      methods: new Set(method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]),
-      parameters: Object.keys(query?.shape ?? {}),
+      methods: new Set([...(known?.methods ?? []), ...methods]),
+      parameters: [...new Set([...(known?.parameters ?? []), ...Object.keys(query?.shape ?? {})])],
     })
   }
   const paths = () => table

@@ -14,8 +14,8 @@ export type OnMessage = (message: Incoming) => Promise<void>
 export interface Broker {
   /** Where clients connect to, for logs and the page. */
   readonly url: string
-  /** Hands a message to whoever subscribed, QoS 1. Resolves when it was handed over; a missing subscriber is no error. */
-  publish(topic: string, payload: Uint8Array): Promise<void>
+  /** Hands a message to whoever subscribed, QoS 1 where left out. Resolves when it was handed over; a missing subscriber is no error. */
+  publish(topic: string, payload: Uint8Array, qos?: 0 | 1): Promise<void>
   /** Clients connected (embedded), or whether the link to the broker stands (external). */
   stats(): { connections: number; connected: boolean }
   close(): Promise<void>

@@ -13,6 +13,8 @@ import { EXIT, nameSchema, UserError } from '@penstock/frame'
 import * as z from 'zod'
 import { lineMappingSchema } from './lines.ts'
 import { sitesSchema } from './sites.ts'
+import { crossingPatterns, topicPatternSchema } from './topic-patterns.ts'
+import { type SparkplugConfig, sparkplugSchema } from './ways-in.ts'
 
 const port = z.int().min(0).max(65_535)
 const host = z.string().min(1).max(253)
@@ -83,6 +85,14 @@ export const cloudConfigSchema = z
       .max(24 * 366)
       .default(48)
       .describe('Hours after its end from which an hour or a day counts as final; later readings still correct it'),
+    mqtt: z
+      .array(topicPatternSchema)
+      .max(256)
+      .default([])
+      .describe(
+        'Topics of plain MQTT devices besides penstock/v1/readings/<site>/<device>/<stream>; the first that fits counts',
+      ),
+    sparkplug: sparkplugSchema.optional().describe('Take what Sparkplug B edge nodes publish'),
     write: lineMappingSchema.prefault({}).describe('What points of line protocol (POST /write, /api/v2/write) mean'),
   })
   .superRefine((config, context) => {
@@ -93,6 +103,16 @@ export const cloudConfigSchema = z
     }
     if (config.broker.kind === 'embedded' && !isLoopback(config.broker.host) && !config.gateways) {
       refuse('is missing: a broker beyond this machine needs to know who may publish', 'gateways')
+    }
+    const crossing = crossingPatterns(config.mqtt)
+    if (crossing) {
+      const [first, second] = crossing
+      refuse(
+        `crosses mqtt[${first}]: a topic fits both and neither covers the other; a broker may send it twice`,
+        'mqtt',
+        second,
+        'pattern',
+      )
     }
     const seen = new Map<string, string>()
     config.gateways?.forEach((gateway, i) => {
@@ -126,6 +146,8 @@ export interface CloudConfig {
   gateways?: GatewayCredential[]
   sites: Checked['sites']
   lateHoursMax: number
+  mqtt: Checked['mqtt']
+  sparkplug?: SparkplugConfig
   write: Checked['write']
 }
 
@@ -138,7 +160,7 @@ export const isLoopback = (address: string): boolean =>
  * @throws UserError (EXIT.config) with all that is wrong, one line each
  */
 export const loadCloudConfig = async (file: string, env: NodeJS.ProcessEnv): Promise<CloudConfig> => {
-  const { data, listen, broker, gateways, ...rest } = await readConfig(file, cloudConfigSchema)
+  const { data, listen, broker, gateways, sparkplug, ...rest } = await readConfig(file, cloudConfigSchema)
   const { token, ...address } = listen
   const credentials = await Promise.all(
     (gateways ?? []).map(async ({ id, username = id, password }) => ({
@@ -154,6 +176,7 @@ export const loadCloudConfig = async (file: string, env: NodeJS.ProcessEnv): Pro
     listen: { ...address, ...(token && { token: await readSecret(token, file, env) }) },
     broker: await withSecret(broker, file, env),
     ...(gateways && { gateways: credentials }),
+    ...(sparkplug && { sparkplug }),
   }
 }
 

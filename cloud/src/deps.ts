@@ -20,8 +20,8 @@ export interface AppDeps {
   ingest(gateway: string, epoch: string, seq: number, body: Uint8Array): Promise<Receipt>
   /** What the journal has of a gateway's epoch: `ingest.receipt`. */
   receipt(gateway: string, epoch: string): Receipt
-  /** Ways in that others know: points of line protocol. */
-  writes: Pick<Ingest, 'lines'> & { mapping: LineMapping }
+  /** Ways in by HTTP that others know: points of line protocol, and readings as JSON. */
+  writes: Pick<Ingest, 'lines' | 'posted'> & { mapping: LineMapping }
   /** A gateway's status that came by HTTP; what MQTT's status topic does. */
   status(gateway: string, status: Status): void
   journalStats(): Pick<LogStats, 'bytes' | 'oldestSeq' | 'nextSeq' | 'lostEntries'>

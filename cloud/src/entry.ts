@@ -18,15 +18,26 @@ import {
   WireError,
 } from '@penstock/frame'
 import * as z from 'zod'
+import { fitName } from './frame-rows.ts'
 import { arrivalNsOf, decodeLines, type LineMapping, lineMappingSchema, rejectOfLine } from './lines.ts'
+import { decodeMessage, type MessageForm, messageFormSchema } from './messages.ts'
+import { decodePosted, type PostedDefaults } from './posted.ts'
 import type { JournalEntry } from './projector.ts'
+import { decodeSparkplug, type SparkplugContext } from './sparkplug/payload.ts'
+import { SPARKPLUG_TYPES } from './sparkplug/topic.ts'
 
 export type EntryHead =
   | { kind: 'envelope'; at: number; gateway: string; epoch: string; seq: number }
   /** One or more readings of a plain device. */
   | { kind: 'readings'; at: number; site: string; device: string; stream: string }
   /** Points of line protocol, plain or gzip, with what they meant when they came. */
-  | { kind: 'lines'; at: number; gateway?: string; unitNs: number; mapping: LineMapping }
+  | { kind: 'lines'; at: number; gateway?: string; unitNs: number; mapping: LineMapping; topic?: string }
+  /** What came by POST /v1/readings. */
+  | ({ kind: 'posted'; at: number; gateway?: string } & PostedDefaults)
+  /** What a plain device sent to a topic of its own, with what its pattern said when it came. */
+  | { kind: 'message'; at: number; topic: string; site: string; device: string; stream: string; form: MessageForm }
+  /** What a Sparkplug edge node sent, with what was known of it when it came. */
+  | ({ kind: 'sparkplug'; at: number } & SparkplugContext)
   /** Bytes that broke the contract of the wire; kept with the reason. */
   | { kind: 'invalid'; at: number; reason: string; topic: string; gateway?: string; epoch?: string; seq?: number }
 
@@ -39,6 +50,37 @@ const headSchema: z.ZodType<EntryHead> = z.discriminatedUnion('kind', [
     gateway: z.string().exactOptional(),
     unitNs: z.int(),
     mapping: lineMappingSchema,
+    topic: z.string().exactOptional(),
+  }),
+  z.object({
+    kind: z.literal('posted'),
+    at: z.number(),
+    gateway: z.string().exactOptional(),
+    site: z.string().exactOptional(),
+    device: z.string().exactOptional(),
+    stream: z.string().exactOptional(),
+  }),
+  z.object({
+    kind: z.literal('message'),
+    at: z.number(),
+    topic: z.string(),
+    site: z.string(),
+    device: z.string(),
+    stream: z.string(),
+    form: messageFormSchema,
+  }),
+  z.object({
+    kind: z.literal('sparkplug'),
+    at: z.number(),
+    site: z.string(),
+    stream: z.string(),
+    group: z.string(),
+    type: z.enum(SPARKPLUG_TYPES),
+    node: z.string(),
+    device: z.string().exactOptional(),
+    known: z.array(z.tuple([z.string(), z.number()]).nullable()).exactOptional(),
+    devices: z.array(z.string()).exactOptional(),
+    stale: z.boolean().exactOptional(),
   }),
   z.object({
     kind: z.literal('invalid'),
@@ -89,6 +131,19 @@ export const decodePayload = (head: EntryHead, payload: Uint8Array): Omit<Journa
       return { ...base, ...decodePlain(head, payload) }
     case 'lines':
       return { ...base, ...decodeLinesEntry(head, payload) }
+    case 'posted':
+      try {
+        return { ...base, frames: decodePosted(head, payload, arrivalNsOf(head.at)) }
+      } catch (error) {
+        return { ...base, rejects: [rejectOf('POST /v1/readings', reasonOf(error), payload, head.at)] }
+      }
+    case 'message': {
+      const { topic, form, site, device, stream } = head
+      const series = { site: fitName(site), device: fitName(device), stream: fitName(stream) }
+      return { ...base, ...decodeMessage({ series, form, source: topic }, payload, arrivalNsOf(head.at)) }
+    }
+    case 'sparkplug':
+      return { ...base, ...decodeSparkplug(head, payload, arrivalNsOf(head.at)) }
     case 'invalid': {
       const from = head.gateway === undefined ? {} : { gateway: head.gateway }
       return { ...base, ...from, rejects: [rejectOf(head.topic, head.reason, payload, head.at)] }
@@ -120,7 +175,7 @@ export const LINES_LIMITS = { expandedBytesMax: 16 * 1024 * 1024, pointsMax: LIM
 
 type LinesHead = Extract<EntryHead, { kind: 'lines' }>
 const decodeLinesEntry = (head: LinesHead, payload: Uint8Array): { frames: Frame[]; rejects: Reject[] } => {
-  const source = head.gateway ?? 'line protocol'
+  const source = fitName(head.topic ?? head.gateway ?? 'line protocol')
   try {
     const bytes = expandGzip(payload, LINES_LIMITS.expandedBytesMax)
     const { at, mapping, unitNs } = head

@@ -10,7 +10,11 @@ import { decodeEnvelope, type Receipt, WireError } from '@penstock/frame'
 import type { Log } from '@penstock/log'
 import { decodePayload, type EntryHead, encodeEntry } from './entry.ts'
 import type { LineMapping } from './lines.ts'
+import type { PostedDefaults } from './posted.ts'
 import type { JournalEntry } from './projector.ts'
+import { readPayload } from './sparkplug/payload.ts'
+import { createSparkplugSessions, type PendingNodes } from './sparkplug/sessions.ts'
+import type { SparkplugTopic } from './sparkplug/topic.ts'
 
 export interface IngestOptions {
   journal: Log
@@ -35,6 +39,12 @@ export interface Ingest {
    * the journal has them.
    */
   lines(target: { mapping: LineMapping; unitNs: number; gateway?: string }, body: Uint8Array): Promise<void>
+  /** Takes what came by POST /v1/readings: all of it, or none and a WireError. Resolves when the journal has it. */
+  posted(target: PostedDefaults & { gateway?: string }, body: Uint8Array): Promise<void>
+  /** Takes what a plain device sent to a topic of its own; what cannot be read becomes rejects. Resolves when the journal has it. */
+  message(head: MessageHead, body: Uint8Array): Promise<void>
+  /** Takes what a Sparkplug edge node sent. Resolves when the journal has it; `rebirth`: the node has to tell its births again. */
+  sparkplug(message: SparkplugTopic & { site: string; stream: string }, body: Uint8Array): Promise<{ rebirth: boolean }>
   /** Journals bytes that nobody can take (an unknown topic of ours, a forged identity) as a reject. */
   invalid(topic: string, reason: string, body: Uint8Array): Promise<void>
   /** What the journal has of a gateway's epoch. */
@@ -51,10 +61,17 @@ export interface Ingest {
   }
 }
 
+type WithoutAt<T> = T extends unknown ? Omit<T, 'at'> : never
+/** What a message from the broker means, all but when it came. */
+export type MessageHead = WithoutAt<Extract<EntryHead, { kind: 'message' | 'lines' }>>
+
+type Decoded = Omit<JournalEntry, 'seq'>
 interface Item {
   head: EntryHead
   body: Uint8Array
-  decoded?: Omit<JournalEntry, 'seq'>
+  decoded?: Decoded
+  /** Run when it is its turn, for what depends on the messages before it. */
+  prepare?(pending: PendingNodes): { head: EntryHead; decoded: Decoded; state: Record<string, unknown>; commit(): void }
   resolve(receipt: Receipt): void
   reject(error: unknown): void
 }
@@ -62,11 +79,24 @@ interface Item {
 /** Bytes of one append; the log bounds an entry, this bounds what one sync waits for. */
 const appendBytesMax = 16 * 1024 * 1024
 
+/** Rows of the moment of arrival that one Sparkplug message may make: each of them takes a µs. */
+const sparkplugRowsMax = 1000
+
+const payloadOf = (body: Uint8Array) => {
+  try {
+    return readPayload(body)
+  } catch (error) {
+    if (error instanceof WireError) return undefined
+    throw error
+  }
+}
+
 export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: IngestOptions): Ingest => {
   const queue: Item[] = []
   let queuedBytes = 0
   let writing: Promise<void> | undefined
   let roomWaiters: (() => void)[] = []
+  const sessions = createSparkplugSessions(journal)
   const counts = { envelopes: 0, duplicates: 0, resends: 0, invalid: 0, rows: 0 }
 
   const keyOf = (gateway: string, epoch: string) => `through/${gateway}/${epoch}`
@@ -75,14 +105,16 @@ export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: In
     return typeof through === 'number' ? through : 0
   }
 
-  const push = async (head: EntryHead, body: Uint8Array, decoded?: Item['decoded']): Promise<Receipt> => {
+  const push = async (
+    head: EntryHead,
+    body: Uint8Array,
+    more: Pick<Item, 'decoded' | 'prepare'> = {},
+  ): Promise<Receipt> => {
     while (queuedBytes > 0 && queuedBytes + body.length > queueBytesMax) {
       await new Promise<void>(resolve => roomWaiters.push(resolve))
     }
     queuedBytes += body.length
-    const done = new Promise<Receipt>((resolve, reject) =>
-      queue.push({ head, body, ...(decoded && { decoded }), resolve, reject }),
-    )
+    const done = new Promise<Receipt>((resolve, reject) => queue.push({ head, body, ...more, resolve, reject }))
     writing ??= write()
     return done
   }
@@ -121,11 +153,23 @@ export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: In
 
   const writeBatch = async (items: Item[]): Promise<void> => {
     const bodies: Uint8Array[] = []
-    const decoded: (Omit<JournalEntry, 'seq'> | undefined)[] = []
-    const state: Record<string, number> = {}
+    const decoded: (Decoded | undefined)[] = []
+    const state: Record<string, unknown> = {}
+    const pending: PendingNodes = new Map()
     const settle: (() => void)[] = []
     for (const item of items) {
       const { head, body } = item
+      if (item.prepare) {
+        const prepared = item.prepare(pending)
+        bodies.push(encodeEntry(prepared.head, body))
+        decoded.push(prepared.decoded)
+        Object.assign(state, prepared.state)
+        settle.push(() => {
+          prepared.commit()
+          item.resolve({ epoch: '', through: 0 })
+        })
+        continue
+      }
       if (head.kind !== 'envelope') {
         bodies.push(encodeEntry(head, body))
         decoded.push(item.decoded)
@@ -133,7 +177,8 @@ export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: In
         continue
       }
       const key = keyOf(head.gateway, head.epoch)
-      const last = state[key] ?? throughOf(head.gateway, head.epoch)
+      const before = state[key]
+      const last = typeof before === 'number' ? before : throughOf(head.gateway, head.epoch)
       if (head.seq !== last + 1) {
         if (head.seq <= last) counts.duplicates++
         else counts.resends++
@@ -202,10 +247,23 @@ export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: In
     arrivalMs = Math.round(head.at * 1000 + rowsMax) / 1000
     return decoded
   }
-  const keep = async (head: EntryHead, body: Uint8Array, decoded: Omit<JournalEntry, 'seq'>): Promise<void> => {
-    for (const frame of decoded.frames) counts.rows += frame.offsetsNs.length
-    if (decoded.rejects.length > 0) counts.invalid++
-    await push(head, body, decoded)
+  const keep = async (head: EntryHead, body: Uint8Array, decoded: Decoded): Promise<void> => {
+    count(decoded)
+    await push(head, body, { decoded })
+  }
+  const count = ({ frames, rejects }: Decoded): void => {
+    for (const frame of frames) counts.rows += frame.offsetsNs.length
+    if (rejects.length > 0) counts.invalid++
+  }
+  /** All of it or nothing. */
+  const keepWhole = async (head: EntryHead, body: Uint8Array): Promise<void> => {
+    const decoded = read(head, body)
+    const [first, ...more] = decoded.rejects
+    if (first) {
+      counts.invalid++
+      throw new WireError(more.length === 0 ? first.reason : `${first.reason} (and ${more.length} more lines)`)
+    }
+    if (decoded.frames.length > 0) await keep(head, body, decoded)
   }
   return {
     frames: (gateway, epoch, seq, body) => push({ kind: 'envelope', at: atMs(), gateway, epoch, seq }, body),
@@ -213,15 +271,29 @@ export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: In
       const head: EntryHead = { kind: 'readings', at: arrive(), ...target }
       await keep(head, body, read(head, body))
     },
-    async lines(target, body) {
-      const head: EntryHead = { kind: 'lines', at: arrive(), ...target }
-      const decoded = read(head, body)
-      const [first, ...more] = decoded.rejects
-      if (first) {
-        counts.invalid++
-        throw new WireError(more.length === 0 ? first.reason : `${first.reason} (and ${more.length} more lines)`)
+    lines: (target, body) => keepWhole({ kind: 'lines', at: arrive(), ...target }, body),
+    posted: (target, body) => keepWhole({ kind: 'posted', at: arrive(), ...target }, body),
+    async message(target, body) {
+      const head: EntryHead = { at: arrive(), ...target }
+      await keep(head, body, read(head, body))
+    },
+    async sparkplug(message, body) {
+      const at = arrive()
+      let rebirth = false
+      const prepare = (pending: PendingNodes) => {
+        const { state, commit, rebirth: wanted, ...context } = sessions.step(message, payloadOf(body), pending)
+        rebirth = wanted
+        const head: EntryHead = { kind: 'sparkplug', at, ...message, ...context }
+        const decoded = decodePayload(head, body)
+        const counted = () => {
+          count(decoded)
+          commit()
+        }
+        return { head, decoded, state, commit: counted }
       }
-      if (decoded.frames.length > 0) await keep(head, body, decoded)
+      arrivalMs = Math.round(at * 1000 + sparkplugRowsMax) / 1000
+      await push({ kind: 'sparkplug', at, ...message }, body, { prepare })
+      return { rebirth }
     },
     async invalid(topic, reason, body) {
       counts.invalid++

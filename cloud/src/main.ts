@@ -28,6 +28,8 @@ import { createReception } from './reception.ts'
 import { loadWeb } from './routes/web.ts'
 import { openServer } from './server.ts'
 import { createSites } from './sites.ts'
+import { createTopicPatterns } from './topic-patterns.ts'
+import { createWaysIn, type WaysIn } from './ways-in.ts'
 
 const version = '0.1.0'
 
@@ -87,15 +89,16 @@ const openJournal = async (config: CloudConfig, log: Logger): Promise<Log> => {
   }
 }
 
-const openBroker = async (config: CloudConfig, onMessage: OnMessage, log: Logger): Promise<Broker> => {
+const openBroker = async (config: CloudConfig, waysIn: WaysIn, onMessage: OnMessage, log: Logger): Promise<Broker> => {
   // The topic and its header come on top of an envelope.
   const packetBytesMax = LIMITS.envelopeBytesMax + 64 * 1024
   const { broker, gateways = [] } = config
   if (broker.kind === 'embedded') {
     const credentials = gateways.map(({ id, username, password }) => ({ gateway: id, username, password }))
-    return openEmbeddedBroker({ ...broker, credentials, packetBytesMax, onMessage, log })
+    return openEmbeddedBroker({ ...broker, credentials, packetBytesMax, mayRead: waysIn.mayRead, onMessage, log })
   }
-  return openExternalBroker({ ...broker, clientId: 'penstock-cloud', packetBytesMax, onMessage, log })
+  const { filters } = waysIn
+  return openExternalBroker({ ...broker, clientId: 'penstock-cloud', packetBytesMax, filters, onMessage, log })
 }
 
 /** Runs the cloud until the signal aborts (`stopped`) or a projection turns out damaged (`again`: then its file is set aside). */
@@ -196,13 +199,23 @@ const serveUntilClosed = async (
     i => i.close(),
   )
   let broker: Broker | undefined
+  const waysIn = createWaysIn({
+    ingest,
+    patterns: createTopicPatterns(config.mqtt),
+    mapping: config.write,
+    ...(config.sparkplug && { sparkplug: config.sparkplug }),
+    publish: async (topic, payload, qos) => broker?.publish(topic, payload, qos),
+    now,
+    log,
+  })
   const reception = createReception({
     ingest,
+    waysIn,
     publish: async (topic, payload) => broker?.publish(topic, payload),
     onStatus: (gateway, status) => live.status(gateway, status, Date.now()),
     log,
   })
-  broker = closing.adopt(await openBroker(config, reception, log), b => b.close())
+  broker = closing.adopt(await openBroker(config, waysIn, reception, log), b => b.close())
 
   // The way out.
   const stats = () => projections.map(projection => projection.stats())

@@ -12,9 +12,12 @@ import {
 } from '@penstock/frame'
 import type { Incoming, OnMessage } from './broker.ts'
 import type { Ingest } from './ingest.ts'
+import type { WaysIn } from './ways-in.ts'
 
 export interface ReceptionOptions {
   ingest: Ingest
+  /** Messages that are none of Penstock's own topics. */
+  waysIn?: WaysIn
   /** Sends to the broker's subscribers. */
   publish(topic: string, payload: Uint8Array): Promise<void>
   onStatus(gateway: string, status: Status): void
@@ -24,7 +27,7 @@ export interface ReceptionOptions {
 /** Bytes of a refused message that are kept with its reason. */
 const refusedBytesMax = 64 * 1024
 
-export const createReception = ({ ingest, publish, onStatus, log }: ReceptionOptions): OnMessage => {
+export const createReception = ({ ingest, waysIn, publish, onStatus, log }: ReceptionOptions): OnMessage => {
   // Several envelopes become durable with one sync: the newest receipt of a gateway covers them all.
   const due = new Map<string, Receipt>()
   const sendReceipt = (gateway: string, receipt: Receipt) => {
@@ -73,8 +76,10 @@ export const createReception = ({ ingest, publish, onStatus, log }: ReceptionOpt
   return async message => {
     const topic = parseTopic(message.topic)
     if (!topic) {
-      if (!message.topic.startsWith('penstock/'))
+      if (!message.topic.startsWith('penstock/')) {
+        if (await waysIn?.take(message)) return
         throw new WireError(`publishing to "${message.topic}" is not allowed here`)
+      }
       return ingest.invalid(
         message.topic,
         'the topic is none of penstock/v1',

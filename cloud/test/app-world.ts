@@ -68,7 +68,7 @@ export const createWorld = (options: { access?: Partial<Access>; deps?: Partial<
       return answer(epoch, seq)
     },
     receipt: (_gateway, epoch) => answer(epoch, 7),
-    writes: { lines: async () => {}, mapping: lineMappingSchema.parse({}) },
+    writes: { lines: async () => {}, posted: async () => {}, mapping: lineMappingSchema.parse({}) },
     status: (gateway, status) => statuses.push({ gateway, status }),
     journalStats: () => ({ oldestSeq: 1, nextSeq: 8, bytes: 4096, lostEntries: 0 }),
     readiness: () => ({ ready: true, reasons: [] }),

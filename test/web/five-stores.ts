@@ -85,7 +85,7 @@ export const openFiveStores = async ({ webDir, recordsFile, weeks, now }: FiveSt
     ...(web && { web }),
     ingest: async (_gateway, epoch, seq) => ({ epoch, through: seq }),
     receipt: (_gateway, epoch) => ({ epoch, through: 41 }),
-    writes: { lines: async () => {}, mapping: lineMappingSchema.parse({}) },
+    writes: { lines: async () => {}, posted: async () => {}, mapping: lineMappingSchema.parse({}) },
     status: (gateway, status) => live.status(gateway, status, now().getTime()),
     journalStats: () => ({ bytes: 1, nextSeq: 42, oldestSeq: 1, lostEntries: 0 }),
     readiness: () => ({ ready: reasons.length === 0, reasons }),

@@ -23,6 +23,8 @@ export interface EmbeddedBrokerOptions {
   keepaliveSecondsMax?: number
   beforeConnectBytesMax?: number
   packetBytesMax: number
+  /** What a client may read besides its own receipts, where credentials are asked for. */
+  mayRead?(filter: string): boolean
   onMessage: OnMessage
   log: { info(o: object, m: string): void; warn(o: object, m: string): void }
 }
@@ -39,6 +41,7 @@ export const openEmbeddedBroker = async ({
   keepaliveSecondsMax = 120,
   beforeConnectBytesMax = 64 * 1024,
   packetBytesMax,
+  mayRead = () => false,
   onMessage,
   log,
 }: EmbeddedBrokerOptions): Promise<Broker> => {
@@ -70,7 +73,7 @@ export const openEmbeddedBroker = async ({
     },
     authorizeSubscribe(client, subscription, done) {
       const identity = identities.get(client)
-      const own = identity === undefined || subscription.topic === receiptTopic(identity)
+      const own = identity === undefined || subscription.topic === receiptTopic(identity) || mayRead(subscription.topic)
       done(null, own ? subscription : null)
     },
   })
@@ -114,11 +117,11 @@ export const openEmbeddedBroker = async ({
 
   return {
     url: `mqtt://${host.includes(':') ? `[${host}]` : host}:${boundPort}`,
-    publish: (topic, payload) =>
+    publish: (topic, payload, qos = 1) =>
       new Promise((resolve, reject) => {
         const packet = {
           cmd: 'publish',
-          qos: 1,
+          qos,
           dup: false,
           retain: false,
           topic,

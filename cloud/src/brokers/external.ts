@@ -16,6 +16,8 @@ export interface ExternalBrokerOptions {
   /** Identity of the session at the broker; two clouds on one broker need two. */
   clientId: string
   packetBytesMax: number
+  /** Subscribed to besides Penstock's own topics. */
+  filters?: readonly string[]
   publishMsMax?: number
   onMessage: OnMessage
   log: { info(o: object, m: string): void; warn(o: object, m: string): void }
@@ -27,6 +29,7 @@ export const openExternalBroker = ({
   password,
   clientId,
   packetBytesMax,
+  filters = [],
   publishMsMax = 10_000,
   onMessage,
   log,
@@ -53,7 +56,7 @@ export const openExternalBroker = ({
   client.on('connect', () => {
     lastProblem = ''
     log.info({ broker: url }, 'connected to the broker')
-    client.subscribe([...cloudFilters], { qos: 1 }, error => {
+    client.subscribe([...cloudFilters, ...filters], { qos: 1 }, error => {
       if (error) problem(`subscribing failed: ${error.message}`)
     })
   })
@@ -88,12 +91,12 @@ export const openExternalBroker = ({
 
   return {
     url,
-    async publish(topic, payload) {
+    async publish(topic, payload, qos = 1) {
       // While the link is down a receipt is worth nothing: the gateway asks again when it is back.
       if (!client.connected) return
       await new Promise<void>((resolve, reject) => {
         const timer = setTimeout(() => reject(new Error(`no PUBACK within ${publishMsMax} ms`)), publishMsMax)
-        client.publish(topic, Buffer.from(payload), { qos: 1 }, error => {
+        client.publish(topic, Buffer.from(payload), { qos }, error => {
           clearTimeout(timer)
           if (error) reject(error)
           else resolve()

@@ -47,4 +47,5 @@ export {
   receiptTopic,
   statusTopic,
   type Topic,
+  unescapeLevel,
 } from './topics.ts'

@@ -12,7 +12,8 @@ export type Topic =
 
 const escapeLevel = (name: string): string =>
   name.replace(/[/+#%]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
-const unescapeLevel = (level: string): string =>
+/** A name as a level of a topic carries it. */
+export const unescapeLevel = (level: string): string =>
   level.replace(/%(2F|2B|23|25)/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 
 export const framesTopic = (gateway: string, epoch: string, seq: number): string =>
