@@ -48,7 +48,7 @@ const route = createRoute({
 })
 
 export const postedReadingRoutes = (app: OpenAPIHono, { access, writes }: AppDeps): void => {
-  app.openAPIRegistry.register(schemaName, postedReadingSchema)
+  app.openAPIRegistry.register(schemaName, z.strictObject(postedReadingSchema.shape))
   app.openapi(route, async c => {
     const gateway = writerOf(c, access)
     const { site, device, stream } = c.req.valid('query')
