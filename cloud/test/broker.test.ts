@@ -98,6 +98,17 @@ describe('the embedded broker', () => {
     await expect(mqtt.subscribeAsync('penstock/v1/other/receipt', { qos: 1 })).rejects.toThrow()
   })
 
+  test('lets known clients read what is open to all of them, and publishes at QoS 0 as well', async () => {
+    const credentials = [{ gateway: 'bench', username: 'u', password: 'secret' }]
+    const broker = await open(async () => {}, { credentials, mayRead: filter => filter.startsWith('spBv1.0/') })
+    const mqtt = await client(broker, { username: 'u', password: 'secret' })
+    await mqtt.subscribeAsync('spBv1.0/g/NCMD/n', { qos: 1 })
+    const got = new Promise<number>(resolve => mqtt.once('message', (_topic, _payload, packet) => resolve(packet.qos)))
+    await broker.publish('spBv1.0/g/NCMD/n', Buffer.from('x'), 0)
+    expect(await got).toBe(0)
+    await expect(mqtt.subscribeAsync('other/#', { qos: 1 })).rejects.toThrow()
+  })
+
   test('a stranger is cut off: no CONNECT in time, too much before it, a packet over the limit', async () => {
     const broker = await open(async () => {}, { connectMsMax: 100 })
     await closed(await raw(broker))

@@ -51,6 +51,26 @@ describe('the configuration of the cloud', () => {
     expect(config.listen.token).toBeUndefined()
   })
 
+  it('takes ways in, with defaults', async () => {
+    const config = await load(`${sites}
+mqtt:
+  - {pattern: "shop/{site}/{device}", stream: count}
+  - {pattern: "lines/{site}/{device}", payload: line-protocol, precision: s}
+sparkplug: {}
+write: {defaultSite: London}
+`)
+    expect(config.mqtt).toMatchObject([
+      { pattern: 'shop/{site}/{device}', payload: 'auto', column: 'value', time: { key: 'time', unit: 'iso' } },
+      { payload: 'line-protocol', precision: 's' },
+    ])
+    expect(config.sparkplug).toEqual({ sites: {}, stream: 'metrics', rebirth: true })
+    expect(config.write).toEqual({
+      ...{ siteTags: ['site'], deviceTags: ['device', 'host'], rowTags: [] },
+      ...{ defaultSite: 'London', defaultDevice: 'default' },
+    })
+    expect((await load(sites)).sparkplug).toBeUndefined()
+  })
+
   it('fetches secrets from files and the environment', async () => {
     const config = await load(
       `${sites}
@@ -75,6 +95,12 @@ data: /var/lib/penstock
   })
 
   it.each([
+    ['mqtt: [{pattern: "shop/{site}", stream: x}]', 'mqtt[0].device: is missing: the pattern has no {device}'],
+    [
+      'mqtt: [{pattern: "a/{site}/{device}", stream: x}, {pattern: "{site}/b/{device}", stream: x}]',
+      'mqtt[1].pattern: crosses mqtt[0]: a topic fits both and neither covers the other; a broker may send it twice',
+    ],
+    ['sparkplug: {stream: status}', 'sparkplug.stream: is the stream of births and deaths'],
     ['listen: {prot: 1}', 'listen.prot: unknown key; did you mean "port"?'],
     ['listen: {port: 99999}', 'listen.port: is too large'],
     ['lsiten: {}', 'lsiten: unknown key; did you mean "listen"?'],

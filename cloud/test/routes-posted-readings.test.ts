@@ -101,12 +101,7 @@ describe('POST /v1/readings', () => {
     ],
     ['an unknown member', { ...key, value: { t: 1 }, values: { t: 1 } }, '', 'the reading: Unrecognized key: "value".'],
     ['a list as a value', { ...key, values: { t: [1] } }, '', 'values.t: Invalid input.'],
-    [
-      'an unknown parameter',
-      { ...key, values: { t: 1 } },
-      '?sit=s',
-      'sit: unknown; known are site',
-    ],
+    ['an unknown parameter', { ...key, values: { t: 1 } }, '?sit=s', 'sit: unknown; known are site'],
   ])('refuses %s whole, in one sentence', async (_, body, query, detail) => {
     const answer = await post(body, query)
     expect(answer.status).toBe(400)
