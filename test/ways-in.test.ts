@@ -222,9 +222,19 @@ describe('with mosquitto', { skip: mosquitto === undefined }, () => {
     let cloud = await start()
     await sendPlain(await client(port))
     await checkPlain()
+    // Kept by the broker and handed out again to every new connection: a reading once.
+    await (await client(port)).publishAsync('shop/kept/door', '5', { qos: 1, retain: true })
+    await (await client(port)).publishAsync('tele/any/kept/power', '{"ts":1767225600123,"w":1}', {
+      qos: 1,
+      retain: true,
+    })
+    await readings('kept', 'door', 'count', 1)
+    await readings('lab', 'kept', 'power', 1)
     await checkSparkplug(port, async () => {
       await cloud.kill('SIGKILL')
       cloud = await start()
     })
+    expect(await readings('kept', 'door', 'count', 1)).toMatchObject({ value: [5] })
+    expect(await readings('lab', 'kept', 'power', 1)).toMatchObject({ w: [1] })
   })
 })

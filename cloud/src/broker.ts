@@ -6,6 +6,8 @@ export interface Incoming {
   payload: Uint8Array
   /** The gateway that the sender's credential names; `undefined` where no credential is asked for. */
   identity?: string
+  /** The broker kept it and hands it out because we subscribed again: it may have been taken before. */
+  retained?: boolean
 }
 
 /** Resolves when the message is safe and its PUBACK may go; rejects where it is not: then no PUBACK goes. */

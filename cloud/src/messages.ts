@@ -5,6 +5,7 @@
 import { type Frame, LIMITS, parseIsoNs, type Reject } from '@penstock/frame'
 import * as z from 'zod'
 import { type Cell, columnName, createFrameRows, fitName, type Series } from './frame-rows.ts'
+import { parseLines } from './line-protocol.ts'
 
 const key = z.string().min(1).max(256)
 const units = { s: 1_000_000_000n, ms: 1_000_000n, us: 1000n, ns: 1n } as const
@@ -62,6 +63,21 @@ export const decodeMessage = (
     }
   }
   return { frames: rows.frames(), rejects }
+}
+
+/** Whether every reading says itself when it was: then taking the message again changes nothing. */
+export const saysItsTime = (bytes: Uint8Array, form: MessageForm): boolean => {
+  if (form.payload === 'line-protocol') {
+    for (const point of parseLines(bytes)) if (!('reason' in point) && point.timestamp === undefined) return false
+    return true
+  }
+  const { time } = form
+  if (time === 'arrival') return false
+  const readings = readingsOf(Buffer.from(bytes).toString('utf8'), form)
+  return (
+    typeof readings !== 'string' &&
+    readings.every(r => r !== null && typeof r === 'object' && !Array.isArray(r) && (r[time.key] ?? null) !== null)
+  )
 }
 
 type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue }

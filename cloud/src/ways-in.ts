@@ -3,6 +3,7 @@ import * as z from 'zod'
 import type { Incoming } from './broker.ts'
 import type { Ingest } from './ingest.ts'
 import { type LineMapping, PRECISIONS } from './lines.ts'
+import { saysItsTime } from './messages.ts'
 import { rebirthCommand } from './sparkplug/payload.ts'
 import {
   commandTopic,
@@ -85,6 +86,8 @@ export const createWaysIn = (options: WaysInOptions): WaysIn => {
         return true
       }
       const { form, ...names } = match
+      // It was taken when it was published; now it would be a second reading, of a time at which nothing was read.
+      if (message.retained && !saysItsTime(payload, form)) return true
       if (form.payload === 'line-protocol') {
         const unitNs = Number(PRECISIONS.v2.get(form.precision) ?? 1n)
         const own = { ...mapping, defaultSite: names.site, defaultDevice: names.device }

@@ -1,7 +1,7 @@
 import { type Frame, formatNs, rowNs } from '@penstock/frame'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decodeMessage, messageFormSchema } from '../src/messages.ts'
+import { decodeMessage, messageFormSchema, saysItsTime } from '../src/messages.ts'
 import { createTopicPatterns, crossingPatterns, topicPatternSchema } from '../src/topic-patterns.ts'
 
 const series = { site: 's', device: 'd', stream: 'x' }
@@ -83,6 +83,17 @@ describe('a payload', () => {
     ['{"time":null,"a":1}', {}, at],
   ])('%s with %o happened at %s', (payload, form, time) => {
     expect(rowsOf(decode(payload, form).frames)[0]?.[0]).toBe(time)
+  })
+
+  test.each([
+    ['{"time":"2026-01-01T00:00:00Z","a":1}', {}, true],
+    ['[{"time":"2026-01-01T00:00:00Z","a":1},{"a":1}]', {}, false],
+    ['{"time":"2026-01-01T00:00:00Z","a":1}', { time: 'arrival' }, false],
+    ['5', {}, false],
+    ['m v=1 5\nm v=2 6', { payload: 'line-protocol' }, true],
+    ['m v=1 5\nm v=2', { payload: 'line-protocol' }, false],
+  ])('%s with %o says its time: %s', (payload, form, says) => {
+    expect(saysItsTime(Buffer.from(payload), messageFormSchema.parse(form))).toBe(says)
   })
 
   test('rows without a time never replace each other', () => {

@@ -74,7 +74,7 @@ export const openExternalBroker = ({
     }
     for (let waitMs = 100; !closing; waitMs = Math.min(waitMs * 2, 5000)) {
       try {
-        return await onMessage({ topic: packet.topic, payload })
+        return await onMessage({ topic: packet.topic, payload, ...(packet.retain && { retained: true }) })
       } catch (error) {
         log.warn({ topic: packet.topic, reason: String(error) }, 'a message could not be stored; trying again')
         await new Promise(resolve => setTimeout(resolve, waitMs))
