@@ -201,6 +201,8 @@ describe('rows', () => {
     await openWorld()
     await post(v2, 'm v=1 5\nm v="one" 6\nm v=2i 7\nm v=t 8\nm v=1 -9000000000000000000\nm v="same time" 5')
     expect((await rows()).map(([, , values]) => values.v).sort()).toEqual([1, 1, 2, 'one', 'same time', true].sort())
+    const offsets = (await entries()).flatMap(entry => entry.frames).flatMap(frame => [...frame.offsetsNs])
+    expect(offsets.every(Number.isSafeInteger)).toBe(true)
   })
 
   test('a field named status is a column of another name, and a tag may have the name of a field', async () => {
