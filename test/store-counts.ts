@@ -1,6 +1,6 @@
 /**
  * The store counts by brute force: an oracle that shares nothing with the product. It reads the CSV with split(), keeps
- * maps of plain objects, and computes the four tables and their baselines by definition (spec: counts).
+ * maps of plain objects, and computes the four tables and their baselines by definition.
  */
 export interface OracleRow {
   store: string

@@ -1,5 +1,5 @@
 /**
- * Hourly and daily counts with their baseline, as `spec/counts.md` defines them, from the rollup's rows.
+ * Hourly and daily counts with their baseline, from the rollup's rows.
  *
  * A partition is what is compared: rows of one store (and sensor) on one weekday (and at one hour), in order of time. The
  * baseline of a row is the mean of its count and of those of up to three rows before it in its partition: rows that exist,

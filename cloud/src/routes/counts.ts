@@ -1,4 +1,4 @@
-/** GET /v1/counts: hourly and daily counts per sensor and per store, with baseline and change, as `spec/counts.md` says. */
+/** GET /v1/counts: hourly and daily counts per sensor and per store, with baseline and change. */
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { type CountRow, counts } from '../counts.ts'
 import type { AppDeps } from '../deps.ts'
