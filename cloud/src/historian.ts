@@ -1,9 +1,9 @@
-/** The port of the time-series store. `historians/lake.ts` (DuckDB) and `historians/memory.ts` (the oracle of tests) implement it. */
+/** The port of the time-series store. `historians/lake.ts` (DuckDB), `historians/influx.ts` (InfluxDB) and `historians/memory.ts` (the oracle of tests) implement it. */
 import type { Frame } from '@penstock/frame'
 
-/** Times that every historian can hold: 64 bit ns, years 1677 to 2262. `write` refuses a frame with others with a RangeError. */
-export const HISTORIAN_NS_MIN = -(2n ** 63n)
-export const HISTORIAN_NS_MAX = 2n ** 63n - 1n
+/** Times that every historian can hold: those of InfluxDB, years 1677 to 2262. `write` refuses a frame with others with a RangeError. */
+export const HISTORIAN_NS_MIN = -(2n ** 63n) + 2n
+export const HISTORIAN_NS_MAX = 2n ** 63n - 2n
 
 export interface SeriesKey {
   site: string
