@@ -18,6 +18,8 @@ export interface FaultPlan {
   socat: string | undefined
   /** Path of mosquitto, for a broker outside the cloud. */
   mosquitto: string | undefined
+  /** InfluxDB as historian: lines of cloud.yaml, and the server that is killed too. */
+  influxd?: { historian: string; running: Program; start(): Program }
   msBetweenKillsMax: number
   log(line: string): void
 }
@@ -41,7 +43,7 @@ const linesPerWrite = 2000
 /** Row n of the file: its time and two numbers that follow from n, so that each stored row can be judged alone. */
 const lineOf = (n: number) => `${new Date(startMs + n * stepMs).toISOString()},${n},${(n % 997) / 8}\n`
 
-const configs = async ({ house, mosquitto, socat }: FaultPlan) => {
+const configs = async ({ house, mosquitto, influxd, socat }: FaultPlan) => {
   const url = `mqtt://127.0.0.1:${house.brokerPort}`
   const broker = mosquitto ? `{ kind: external, url: "${url}" }` : `{ kind: embedded, port: ${house.brokerPort} }`
   const cloud = await house.write(
@@ -50,7 +52,7 @@ const configs = async ({ house, mosquitto, socat }: FaultPlan) => {
 broker: ${broker}
 data: cloud
 sites: [{ id: lab, kind: lab, zone: Europe/Madrid }]
-`,
+${influxd?.historian ?? ''}`,
   )
   const serial = `  - id: line
     kind: serial
@@ -84,16 +86,17 @@ ${socat ? serial : ''}`,
 }
 
 export const runFaults = async (plan: FaultPlan): Promise<FaultReport> => {
-  const { house, rows, kills, socat, mosquitto, msBetweenKillsMax, log } = plan
+  const { house, rows, kills, socat, mosquitto, influxd, msBetweenKillsMax, log } = plan
   await mkdir(join(house.dir, 'files'))
   const { cloud, gateway, mosquittoConf } = await configs(plan)
   const starts: Record<string, () => Program> = {
     cloud: () => house.start('cloud', cloud),
     gateway: () => house.start('gateway', gateway),
     ...(mosquitto && { broker: () => run(mosquitto, ['-c', mosquittoConf]) }),
+    ...(influxd && { influxd: () => influxd.start() }),
   }
   const victims = Object.keys(starts)
-  const programs = new Map(victims.map(name => [name, starts[name]?.()]))
+  const programs = new Map(victims.map(name => [name, name === 'influxd' ? influxd?.running : starts[name]?.()]))
 
   const done = new AbortController()
   // The file grows for as long as the kills last.
@@ -139,6 +142,7 @@ export const runFaults = async (plan: FaultPlan): Promise<FaultReport> => {
     done.abort()
     await Promise.allSettled([writing, talking])
     await programs.get('broker')?.kill('SIGKILL')
+    await programs.get('influxd')?.kill('SIGKILL')
   }
 }
 

@@ -11,6 +11,7 @@ import {
 } from '@penstock/config'
 import { EXIT, nameSchema, UserError } from '@penstock/frame'
 import * as z from 'zod'
+import { type HistorianConfig, historianSchema, readHistorians } from './historian-config.ts'
 import { lineMappingSchema } from './lines.ts'
 import { sitesSchema } from './sites.ts'
 import { crossingPatterns, topicPatternSchema } from './topic-patterns.ts'
@@ -71,7 +72,7 @@ export const cloudConfigSchema = z
     listen: listenSchema.prefault({}),
     broker: brokerSchema.prefault({ kind: 'embedded' }),
     data: path.default('data').describe('Folder of the journal and of all that is computed from it'),
-    historian: z.enum(['lake']).default('lake').describe('Where the time series are kept'),
+    historian: historianSchema,
     journal: journalSchema.prefault({}),
     gateways: z
       .array(gatewaySchema)
@@ -140,7 +141,8 @@ export interface CloudConfig {
     | { kind: 'external'; url: string; username?: string; password?: string }
   /** Absolute. */
   dataDir: string
-  historian: 'lake'
+  /** The first answers; each is filled from the journal by itself. */
+  historians: HistorianConfig[]
   journal: Checked['journal']
   /** `undefined`: only this machine may publish, under any name. */
   gateways?: GatewayCredential[]
@@ -160,7 +162,7 @@ export const isLoopback = (address: string): boolean =>
  * @throws UserError (EXIT.config) with all that is wrong, one line each
  */
 export const loadCloudConfig = async (file: string, env: NodeJS.ProcessEnv): Promise<CloudConfig> => {
-  const { data, listen, broker, gateways, sparkplug, ...rest } = await readConfig(file, cloudConfigSchema)
+  const { data, listen, broker, gateways, sparkplug, historian, ...rest } = await readConfig(file, cloudConfigSchema)
   const { token, ...address } = listen
   const credentials = await Promise.all(
     (gateways ?? []).map(async ({ id, username = id, password }) => ({
@@ -175,6 +177,7 @@ export const loadCloudConfig = async (file: string, env: NodeJS.ProcessEnv): Pro
     dataDir: resolvePath(file, data),
     listen: { ...address, ...(token && { token: await readSecret(token, file, env) }) },
     broker: await withSecret(broker, file, env),
+    historians: await readHistorians(historian, file, env),
     ...(gateways && { gateways: credentials }),
     ...(sparkplug && { sparkplug }),
   }

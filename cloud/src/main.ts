@@ -15,11 +15,14 @@ import type { Broker, OnMessage } from './broker.ts'
 import { openEmbeddedBroker } from './brokers/embedded.ts'
 import { openExternalBroker } from './brokers/external.ts'
 import { type CloudConfig, cloudJsonSchema, loadCloudConfig } from './config.ts'
+import { historianText } from './historian-config.ts'
+import { checkInflux } from './historians/influx.ts'
 import { LakeDamagedError } from './historians/lake.ts'
 import { createIngest } from './ingest.ts'
 import { createMetrics } from './metrics.ts'
 import { createDecodedCache, createProjection, type Projection } from './projection.ts'
-import { deleteStore, lakeFile, openStores, recordsFile, setAside } from './projections.ts'
+import { deleteProjections, openStores, setAside } from './projections.ts'
+import type { Projector } from './projector.ts'
 import { createHistorianProjector } from './projectors/historian.ts'
 import { createLive } from './projectors/live.ts'
 import { RecordsDamagedError } from './projectors/records.ts'
@@ -145,12 +148,16 @@ const serveUntilClosed = async (
   const journal = closing.adopt(await openJournal(config, log), j => j.close())
   const stores = await openStores({
     dataDir: config.dataDir,
+    historians: config.historians,
     journal: journal.stats(),
     memoryMiBMax: limits.lakeMemoryMiBMax,
+    now: Date.now,
     log,
   })
-  const historian = closing.adopt(stores.historian, h => h.close())
   const records = closing.adopt(stores.records, r => r.close?.())
+  const [main, ...others] = closing.adopt(stores.historians, all => Promise.all(all.map(h => h.historian.close())))
+  if (!main) throw new Error('INTERNAL: no historian')
+  const { historian } = main
   const now = () => new Date()
   const live = closing.adopt(
     createLive({ run: Date.now().toString(36), now: Date.now, startAfter: journal.stats().nextSeq - 1 }),
@@ -183,6 +190,11 @@ const serveUntilClosed = async (
     rollup,
     createProjection({ ...common, projector: records }),
     createProjection({ ...common, projector: live, behind: rows }),
+    ...others.flatMap(({ kind, historian }) => {
+      const filled = createProjection({ ...common, projector: secondary(createHistorianProjector(historian), kind) })
+      const computed = createRollupProjector({ historian, sites, now, log })
+      return [filled, createProjection({ ...common, behind: filled, projector: secondary(computed, kind) })]
+    }),
   ]
   const running = AbortSignal.any([signal, damaged.signal])
   const stopProjections = new AbortController()
@@ -271,6 +283,12 @@ const serveUntilClosed = async (
   return 'again'
 }
 
+/** `historian-influx`: a second historian's projector, by the historian's kind. */
+const secondary = (projector: Projector, kind: string): Projector => ({
+  ...projector,
+  name: `${projector.name}-${kind}`,
+})
+
 const readiness = (projections: readonly ReturnType<Projection['stats']>[]) => {
   const reasons = projections.flatMap(({ name, applied, last, problem }) => {
     const behind = Math.max(0, last - applied)
@@ -320,10 +338,14 @@ await runProgram({
         if (line.operands.length === 0) return
       }
       const file = configFile(line)
-      const { sites, broker, historian, dataDir } = await loadCloudConfig(file, line.env)
+      const { sites, broker, historians, dataDir } = await loadCloudConfig(file, line.env)
       const where =
         broker.kind === 'embedded' ? `embedded broker on ${broker.host}:${broker.port}` : `broker ${broker.url}`
-      line.print(`${file}: ok: ${sites.length} sites, ${where}, historian ${historian}, data in ${dataDir}`)
+      const kept = historians.map(historianText).join(' and ')
+      for (const historian of historians) {
+        if (historian.kind === 'influx') line.print(`${file}: historian: ${await checkInflux(historian)}`)
+      }
+      line.print(`${file}: ok: ${sites.length} sites, ${where}, historian ${kept}, data in ${dataDir}`)
     },
     async rebuild(line) {
       const config = await loadCloudConfig(configFile(line), line.env)
@@ -336,19 +358,16 @@ await runProgram({
       // Nobody else may be at work on these files.
       const journal = await openJournal(config, line.log)
       try {
-        if (what.includes('historian')) await deleteStore(lakeFile(config.dataDir))
-        else if (what.includes('rollup')) {
-          const { historian, records } = await openStores({
-            dataDir: config.dataDir,
-            journal: journal.stats(),
-            memoryMiBMax: limits.lakeMemoryMiBMax,
-            log: line.log,
-          })
-          await historian.clearAggregates()
-          await historian.close()
-          await records.close?.()
-        }
-        if (what.includes('records')) await deleteStore(recordsFile(config.dataDir))
+        const { dataDir, historians } = config
+        const [memoryMiBMax, log] = [limits.lakeMemoryMiBMax, line.log]
+        await deleteProjections(what, {
+          dataDir,
+          historians,
+          journal: journal.stats(),
+          memoryMiBMax,
+          now: Date.now,
+          log,
+        })
       } finally {
         await journal.close()
       }

@@ -72,6 +72,8 @@ export interface Projection {
   stats(): ProjectionStats
 }
 
+const retryAfterMsMax = 10 * 60_000
+
 export const createProjection = (options: ProjectionOptions): Projection => {
   const { journal, projector, cache, batchValuesMax, batchEntriesMax, behind, retryMsMax, onFailure, log } = options
   let applied = 0
@@ -95,6 +97,8 @@ export const createProjection = (options: ProjectionOptions): Projection => {
 
   const runOnce = async (signal: AbortSignal): Promise<void> => {
     advance(await projector.cursor())
+    // It answers again, and nothing waits: what failed before is over.
+    if (applied >= journal.stats().nextSeq - 1) problem = undefined
     const buffer = createBatchBuffer({ valuesMax: batchValuesMax, entriesMax: batchEntriesMax })
     const stop = new AbortController()
     const both = AbortSignal.any([signal, stop.signal])
@@ -133,7 +137,9 @@ export const createProjection = (options: ProjectionOptions): Projection => {
           onFailure?.(error)
           log.error({ err: error, projector: projector.name }, 'a projection failed; it goes on from its cursor')
           if (applied > before) waitMs = 100
-          await sleep(waitMs, undefined, { signal }).catch(() => {})
+          // A server that says when it will take more is asked again then.
+          const askedMs = Math.min((error as { retryAfterMs?: number })?.retryAfterMs ?? 0, retryAfterMsMax)
+          await sleep(Math.max(waitMs, askedMs), undefined, { signal }).catch(() => {})
         }
       }
     },

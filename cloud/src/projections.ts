@@ -6,49 +6,70 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { LogStats } from '@penstock/log'
 import type { Historian } from './historian.ts'
+import type { HistorianConfig } from './historian-config.ts'
+import { openInflux } from './historians/influx.ts'
 import { LakeDamagedError, openLake } from './historians/lake.ts'
 import { openRecords, type Records, RecordsDamagedError } from './projectors/records.ts'
 
 export interface StoreOptions {
   dataDir: string
+  historians: readonly HistorianConfig[]
   journal: LogStats
   memoryMiBMax: number
+  /** ms since the epoch. */
+  now(): number
   log: { info(o: object, m: string): void; warn(o: object, m: string): void }
 }
 export interface Stores {
-  historian: Historian
+  /** In the order of the configuration; the first answers. */
+  historians: { kind: HistorianConfig['kind']; historian: Historian }[]
   records: Records
 }
 
 export const lakeFile = (dataDir: string): string => join(dataDir, 'lake.duckdb')
 export const recordsFile = (dataDir: string): string => join(dataDir, 'records.duckdb')
 
-/** Opens the lake and the records; what cannot be used is set aside and begun anew. */
-export const openStores = async ({ dataDir, journal, memoryMiBMax, log }: StoreOptions): Promise<Stores> => {
-  const last = journal.nextSeq - 1
-  const historian = await openOrBegin({
+/** Opens the records and the historians; files that cannot be used are set aside and begun anew. */
+export const openStores = async (options: StoreOptions): Promise<Stores> => {
+  const { dataDir, historians, journal, now, log } = options
+  const records = await openOrBegin({
+    file: recordsFile(dataDir),
+    open: () => openRecordsOf(journal.epoch, recordsFile(dataDir)),
+    isDamage: error => error instanceof RecordsDamagedError,
+    cursors: async r => [await r.cursor()],
+    last: journal.nextSeq - 1,
+    log,
+  })
+  const stores: Stores = { historians: [], records }
+  try {
+    for (const config of historians) {
+      const historian =
+        config.kind === 'lake'
+          ? await openLakeOf(options)
+          : await openInflux({
+              ...config,
+              journal: { epoch: journal.epoch, last: journal.nextSeq - 1 },
+              onRejects: (rejects, seq) => records.refuse('influx', rejects, seq, now()),
+              log,
+            })
+      stores.historians.push({ kind: config.kind, historian })
+    }
+    return stores
+  } catch (error) {
+    await Promise.allSettled([...stores.historians.map(({ historian }) => historian.close()), records.close()])
+    throw error
+  }
+}
+
+const openLakeOf = ({ dataDir, journal, memoryMiBMax, log }: StoreOptions): Promise<Historian> =>
+  openOrBegin({
     file: lakeFile(dataDir),
     open: () => openLake({ file: lakeFile(dataDir), memoryMiBMax, threads: 2, journal: journal.epoch, log }),
     isDamage: error => error instanceof LakeDamagedError,
     cursors: h => Promise.all([h.cursor(), h.aggregatesCursor()]),
-    last,
+    last: journal.nextSeq - 1,
     log,
   })
-  try {
-    const records = await openOrBegin({
-      file: recordsFile(dataDir),
-      open: () => openRecordsOf(journal.epoch, recordsFile(dataDir)),
-      isDamage: error => error instanceof RecordsDamagedError,
-      cursors: async r => [await r.cursor()],
-      last,
-      log,
-    })
-    return { historian, records }
-  } catch (error) {
-    await historian.close()
-    throw error
-  }
-}
 
 /** The records of one journal: its epoch stands in a file beside them. */
 const openRecordsOf = async (epoch: string, file: string): Promise<Records> => {
@@ -107,8 +128,28 @@ export const setAside = async (file: string): Promise<string> => {
   return aside
 }
 
-/** Deletes a store, for `rebuild`. */
-export const deleteStore = async (file: string): Promise<void> => {
+/** For `rebuild`: what is named begins anew with the next run. A historian goes with its aggregates. */
+export const deleteProjections = async (what: readonly string[], options: StoreOptions): Promise<void> => {
+  const { dataDir, historians, journal, log } = options
+  if (what.includes('historian')) {
+    await deleteStore(lakeFile(dataDir))
+    for (const config of historians) {
+      if (config.kind !== 'influx') continue
+      const influx = await openInflux({ ...config, journal: { epoch: journal.epoch, last: journal.nextSeq - 1 }, log })
+      await influx.clear()
+    }
+  } else if (what.includes('rollup')) {
+    const stores = await openStores(options)
+    for (const { historian } of stores.historians) {
+      await historian.clearAggregates()
+      await historian.close()
+    }
+    await stores.records.close()
+  }
+  if (what.includes('records')) await deleteStore(recordsFile(dataDir))
+}
+
+const deleteStore = async (file: string): Promise<void> => {
   for (const suffix of ['', '.wal', '.tmp', '.set-aside', '.set-aside.wal']) {
     await rm(file + suffix, { force: true, recursive: true })
   }

@@ -42,7 +42,7 @@ describe('the configuration of the cloud', () => {
       listen: { host: '127.0.0.1', port: 8080, names: [] },
       broker: { kind: 'embedded', host: '127.0.0.1', port: 1883 },
       dataDir: join(dir, 'data'),
-      historian: 'lake',
+      historians: [{ kind: 'lake' }],
       journal: { syncDelayMsMax: 2 },
       lateHoursMax: 48,
       sites: [{ id: 'London' }],

@@ -28,10 +28,10 @@ describe.skipIf(!influxd)('on a real influxd', () => {
 
   const openTemp = async (): Promise<Opened> => {
     const database = `penstock ${++databases}`
-    const refuse = ({ reason, text }: InfluxReject) => {
-      throw new Error(`${reason}: ${text}`)
+    const refuse = async ([reject]: readonly InfluxReject[]) => {
+      throw new Error(`${reject?.reason}: ${reject?.text}`)
     }
-    const open = () => openInflux({ url: server.url, version: 1, database, onReject: refuse, log: quiet })
+    const open = () => openInflux({ url: server.url, version: 1, database, onRejects: refuse, log: quiet })
     let historian = await open()
     return {
       historian,

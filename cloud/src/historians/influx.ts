@@ -8,18 +8,18 @@
  * - Nothing is assumed: a write is done when its 204 has come, and the cursor is written after that. What an interrupted write
  *   left is written again, the same.
  * - Opening does not need the server: the first use does, and every use tells plainly when it cannot be had.
- * - Lines that the server will never take are rejects (`onReject`) and hold up nobody.
+ * - Lines that the server will never take are rejects (`onRejects`) and hold up nobody.
  * - After any failure what is known in memory is read anew.
  */
-import type { Frame } from '@penstock/frame'
+import { EXIT, type Frame, UserError } from '@penstock/frame'
 import type { Historian, StreamInfo } from '../historian.ts'
 import { createAggregates } from './influx/aggregates.ts'
 import { bucketsOf } from './influx/buckets.ts'
 import { type Catalog, loadCatalog, type Series } from './influx/catalog.ts'
-import { originalName } from './influx/names.ts'
+import { aggregateMeasurement, CATALOG, DIRTY, measurementName, originalName } from './influx/names.ts'
 import { countsOf, extremesOf, read } from './influx/reading.ts'
-import { createServer, type Refusal, type Server, type ServerOptions } from './influx/server.ts'
-import { ensureStore } from './influx/setup.ts'
+import { createServer, InfluxError, type Refusal, type Server, type ServerOptions } from './influx/server.ts'
+import { dropMeasurement, ensureStore } from './influx/setup.ts'
 import { emptyState, readState, type State, writeState } from './influx/state.ts'
 import { createWriting } from './influx/writing.ts'
 
@@ -37,7 +37,8 @@ export interface InfluxOptions extends ServerOptions {
   journal?: { epoch: string; last: number }
   /** Series (site, device, stream); rows of more are refused. */
   seriesMax?: number
-  onReject?(reject: InfluxReject): void
+  /** Told of refused rows; the write is done when this is. The same rows are told again when they are written again. */
+  onRejects?(rejects: readonly InfluxReject[], cursor: number): Promise<void>
   log: { info(o: object, m: string): void; warn(o: object, m: string): void }
 }
 
@@ -49,8 +50,27 @@ interface Known {
   state: State
 }
 
-export const openInflux = async (options: InfluxOptions): Promise<Historian> => {
-  const { journal, seriesMax = 100_000, onReject, log } = options
+export interface InfluxHistorian extends Historian {
+  /** Deletes everything, for `rebuild`. InfluxDB 3 cannot delete: there rows stay, and are overwritten. */
+  clear(): Promise<void>
+}
+
+/**
+ * Makes the database or bucket where it is missing; returns a line about it.
+ * @throws UserError where it cannot be had or cannot serve
+ */
+export const checkInflux = async (options: ServerOptions): Promise<string> => {
+  try {
+    return await ensureStore(createServer(options))
+  } catch (error) {
+    if (!(error instanceof InfluxError)) throw error
+    throw new UserError(`historian: ${error.message}`, EXIT.unavailable, { cause: error })
+  }
+}
+
+/** Does not need the server yet. */
+export const openInflux = async (options: InfluxOptions): Promise<InfluxHistorian> => {
+  const { journal, seriesMax = 100_000, onRejects, log } = options
   const server = createServer(options)
   const writing = createWriting(server)
   const aggregates = createAggregates(server)
@@ -79,25 +99,12 @@ export const openInflux = async (options: InfluxOptions): Promise<Historian> => 
     last = mine.catch(() => {})
     return mine
   }
-  const reject = ({ refusals, refusedFrames }: { refusals: Refusal[]; refusedFrames: Frame[] }): void => {
-    for (const { line, words } of refusals.slice(0, rejectsPerWriteMax)) {
-      onReject?.({ reason: `InfluxDB refuses a row: ${words}`, text: line.slice(0, textCharsMax) })
-    }
-    const more = refusals.length - rejectsPerWriteMax
-    if (more > 0) onReject?.({ reason: `InfluxDB refuses ${more} rows more of this write`, text: '' })
-    for (const { site, device, stream, offsetsNs } of refusedFrames) {
-      onReject?.({
-        reason: `there are ${seriesMax} series in InfluxDB, and no more are made: ${offsetsNs.length} rows are in the journal alone. Look for a name that changes all the time, or raise seriesMax`,
-        text: JSON.stringify({ site, device, stream }).slice(0, textCharsMax),
-      })
-    }
-  }
-
   return {
     write: (frames, cursor) =>
       change(async ({ catalog, state }) => {
         const refused = await writing.write(catalog, frames)
-        reject(refused)
+        const rejects = rejectsOf(refused, seriesMax)
+        if (rejects.length > 0) await onRejects?.(rejects, cursor ?? state.rows)
         if (cursor !== undefined) {
           await writeState(server, { rows: cursor })
           state.rows = cursor
@@ -135,7 +142,41 @@ export const openInflux = async (options: InfluxOptions): Promise<Historian> => 
     async close() {
       await last
     },
+    clear: () =>
+      change(async ({ catalog, state }) => {
+        await writeState(server, { ...emptyState(state.journal), generation: state.generation + 1 })
+        const streams = [...streamNames(catalog)]
+        const measurements = streams.flatMap(stream => [
+          measurementName(stream),
+          aggregateMeasurement(stream, 'hour'),
+          aggregateMeasurement(stream, 'day'),
+        ])
+        for (const name of [...measurements, CATALOG, DIRTY]) await dropMeasurement(server, name)
+        knowing = undefined
+      }),
   }
+}
+
+const rejectsOf = (
+  { refusals, refusedFrames }: { refusals: readonly Refusal[]; refusedFrames: readonly Frame[] },
+  seriesMax: number,
+): InfluxReject[] => {
+  const rejects = refusals.slice(0, rejectsPerWriteMax).map(({ line, words }) => ({
+    reason: `InfluxDB refuses a row: ${words}`,
+    text: line.slice(0, textCharsMax),
+  }))
+  const more = refusals.length - rejects.length
+  if (more > 0) rejects.push({ reason: `InfluxDB refuses ${more} more rows of one write`, text: '' })
+  const series = new Map<string, { text: string; rows: number }>()
+  for (const { site, device, stream, offsetsNs } of refusedFrames) {
+    const text = JSON.stringify({ site, device, stream })
+    series.set(text, { text, rows: (series.get(text)?.rows ?? 0) + offsetsNs.length })
+  }
+  for (const { text } of [...series.values()].slice(0, rejectsPerWriteMax)) {
+    const sentence = `rows of a series too many: InfluxDB is to hold ${seriesMax} at most. Look for a name that changes all the time, or raise seriesMax; the rows are in the journal`
+    rejects.push({ reason: sentence, text: text.slice(0, textCharsMax) })
+  }
+  return rejects
 }
 
 const load = async (

@@ -7,6 +7,7 @@
  * - Rejects and losses are kept for ever, as the journal would give them again. A reject's id is `<journal seq>.<index>`.
  */
 import { stat } from 'node:fs/promises'
+import { crc32 } from 'node:zlib'
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api'
 import { EXIT, type LedgerLine, type Origin, type Reject, UserError } from '@penstock/frame'
 import type { JournalEntry, Projector } from '../projector.ts'
@@ -77,6 +78,11 @@ export interface Records extends Projector {
     rowsStored: number
     rowsRejected: number
   }>
+  /**
+   * Keeps rows that a historian refused, as rejects of the source of its name. What is there already is not kept twice; a
+   * rebuild of the records forgets them until that historian is rebuilt.
+   */
+  refuse(source: string, rejects: readonly { reason: string; text: string }[], seq: number, atMs: number): Promise<void>
   totals(): Promise<{ rejects: number; ledgerLines: number; losses: number; lostEntries: number }>
   close(): Promise<void>
 }
@@ -146,6 +152,10 @@ export const openRecords = async (file: string, options: { memoryMbMax?: number 
     name: 'records',
     cursor: async () => cursor,
     apply: entries => inTurn(() => apply(entries)),
+    refuse: (source, rejects, seq, atMs) =>
+      inTurn(async () => {
+        for (const reject of rejects) await insertRefused(write, source, reject, { seq, atMs })
+      }),
     async rejects(query) {
       const where = filter([
         ['gateway = ?', query.gateway],
@@ -271,6 +281,22 @@ const appendRejects = async (write: DuckDBConnection, entries: readonly JournalE
     })
   }
   appender.closeSync()
+}
+
+/** Numbered far behind the entry's own rejects, by their text, so that the number is the same every time. */
+const insertRefused = async (
+  write: DuckDBConnection,
+  source: string,
+  { reason, text }: { reason: string; text: string },
+  { seq, atMs }: { seq: number; atMs: number },
+): Promise<void> => {
+  const index = 2 ** 30 + (crc32(`${reason}\n${text}`) & (2 ** 30 - 1))
+  const origin = JSON.stringify({ source })
+  await write.run(
+    `insert into rejects select $1, $2, $3, '', $4, null, $5, $6, $7, null
+     where not exists (select 1 from rejects where source = $4 and gateway = '' and text = $7 and reason = $6)`,
+    [BigInt(seq), index, BigInt(atMs), source, origin, reason, text],
+  )
 }
 
 const appendLosses = async (write: DuckDBConnection, entries: readonly JournalEntry[]): Promise<void> => {

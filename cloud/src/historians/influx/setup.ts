@@ -61,3 +61,17 @@ const finite = (what: string, how: string): UserError =>
     `historian: ${what} of InfluxDB does not keep readings for ever (${how}): set its retention to endless, or name another`,
     EXIT.config,
   )
+
+/** All its points and series; nothing where there is no such measurement. */
+export const dropMeasurement = async (server: Server, measurement: string): Promise<void> => {
+  if (server.version === 1) {
+    await server.query(`drop measurement ${identifier(measurement)}`).catch(error => {
+      if (!(error instanceof InfluxError) || !/measurement not found/i.test(error.message)) throw error
+    })
+  } else if (server.version === 2) {
+    const { database, org = '' } = server
+    const path = `/api/v2/delete?org=${encodeURIComponent(org)}&bucket=${encodeURIComponent(database)}`
+    const predicate = `_measurement="${measurement.replace(/["\\]/g, '\\$&')}"`
+    await server.call('POST', path, { start: '1677-09-22T00:00:00Z', stop: '2262-04-11T00:00:00Z', predicate })
+  }
+}
