@@ -111,41 +111,42 @@ const benchBuckets = async (lake: Historian, rows: number, print: Print): Promis
   print(`lake: resident ${mib(process.memoryUsage.rss())} MiB after it`)
 }
 
-/** Two years of hours and days of 39 sensors in five stores, as rollup rows. */
-const benchCounts = (print: Print) =>
-  withLake(async lake => {
-    const stores = [
-      ['Madrid', 1],
-      ['Paris', 20],
-      ['Berlin', 6],
-      ['Roma', 4],
-      ['London', 8],
-    ] as const
-    const sites = createSites(stores.map(([id]) => siteSchema.parse({ id, kind: 'store', zone: 'UTC' })))
-    const began = performance.now()
-    const rows = { count: 0 }
-    for (let day = 0; day < 730; day += 10) await lake.writeAggregates(countRows(stores, day, day + 10, rows))
-    const took = performance.now() - began
-    print(`counts: ${rows.count} rollup rows written in ${(took / 1000).toFixed(1)} s`)
-    const read = (query: Parameters<typeof counts>[2]) => async () => {
-      for await (const _ of counts(lake, sites, query));
-    }
-    const base = { now: new Date(), from: '2024-12-01', to: '2025-11-30' }
-    const year = read({ ...base, level: 'store', resolution: 'day', store: ['Paris'] })
-    print(`counts: a year of days of one store: ${await percentiles(50, year)}`)
-    const month = read({
-      ...base,
-      from: '2025-06-01',
-      to: '2025-06-30',
-      level: 'sensor',
-      resolution: 'hour',
-      store: ['Paris'],
-      sensor: ['3'],
-    })
-    print(`counts: a month of hours of one sensor: ${await percentiles(50, month)}`)
-    const all = read({ ...base, level: 'sensor', resolution: 'day' })
-    print(`counts: a year of days of all 39 sensors: ${await percentiles(5, all)}`)
+const benchCounts = (print: Print) => withLake(lake => countsOn('counts', lake, 730, print))
+
+/** Days of hours and days of 39 sensors in five stores, as rollup rows: written, and asked for as the API asks. */
+export const countsOn = async (name: string, historian: Historian, days: number, print: Print): Promise<void> => {
+  const stores = [
+    ['Madrid', 1],
+    ['Paris', 20],
+    ['Berlin', 6],
+    ['Roma', 4],
+    ['London', 8],
+  ] as const
+  const sites = createSites(stores.map(([id]) => siteSchema.parse({ id, kind: 'store', zone: 'UTC' })))
+  const began = performance.now()
+  const rows = { count: 0 }
+  for (let day = 0; day < days; day += 10) await historian.writeAggregates(countRows(stores, day, day + 10, rows))
+  const took = performance.now() - began
+  print(`${name}: ${rows.count} rollup rows written in ${(took / 1000).toFixed(1)} s`)
+  const read = (query: Parameters<typeof counts>[2]) => async () => {
+    for await (const _ of counts(historian, sites, query));
+  }
+  const base = { now: new Date(), from: '2024-12-01', to: '2025-11-30' }
+  const year = read({ ...base, level: 'store', resolution: 'day', store: ['Paris'] })
+  print(`${name}: a year of days of one store: ${await percentiles(50, year)}`)
+  const month = read({
+    ...base,
+    from: '2025-06-01',
+    to: '2025-06-30',
+    level: 'sensor',
+    resolution: 'hour',
+    store: ['Paris'],
+    sensor: ['3'],
   })
+  print(`${name}: a month of hours of one sensor: ${await percentiles(50, month)}`)
+  const all = read({ ...base, level: 'sensor', resolution: 'day' })
+  print(`${name}: a year of days of all 39 sensors: ${await percentiles(5, all)}`)
+}
 
 const countRows = (
   stores: readonly (readonly [string, number])[],

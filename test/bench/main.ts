@@ -1,7 +1,8 @@
 /**
- * `pnpm bench [log] [csv] [lake] [path] [spool] [api]`: each line a figure with its peer or physical limit of the same run.
+ * `pnpm bench [log] [csv] [lake] [influx] [path] [spool] [api]`: each line a figure with its peer or physical limit of the same run.
  */
 import { benchCsv } from './csv.bench.ts'
+import { benchInflux } from './influx.bench.ts'
 import { benchLake } from './lake.bench.ts'
 import { benchLog } from './log.bench.ts'
 import { benchPath } from './path.bench.ts'
@@ -12,6 +13,7 @@ const benches: Record<string, (print: (line: string) => void) => Promise<void>> 
   log: benchLog,
   csv: benchCsv,
   lake: benchLake,
+  influx: benchInflux,
   path: benchPath,
   spool: benchSpool,
 }

@@ -15,7 +15,7 @@ import type { Refusal, Server } from './server.ts'
 const linesPerRequest = 5000
 const charsPerRequestMax = 2 * 1024 * 1024
 /** While one is stored the next is made; more would only wait in the server. */
-const requestsMax = 2
+const requestsMax = 4
 
 /** What a write does to one series. */
 interface Change {
