@@ -9,6 +9,7 @@ import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type * as z from 'zod'
 import type { AppDeps } from './deps.ts'
+import { HistorianUnavailableError } from './historian.ts'
 import { didYouMean, type ParameterError, ProblemError, problemResponse } from './problem.ts'
 import { checkAccess } from './routes/access.ts'
 import { countRoutes } from './routes/counts.ts'
@@ -122,6 +123,10 @@ const asProblem = (error: unknown, c: Context, { log }: AppDeps): ProblemError =
   if (error instanceof HTTPException && error.status < 500) {
     const kind = error.status === 415 ? 'unsupported-media-type' : 'invalid-body'
     return new ProblemError(error.status, kind, `${error.message}.`)
+  }
+  if (error instanceof HistorianUnavailableError) {
+    const detail = 'The historian cannot be read now; /ready says more. Readings are taken all the same.'
+    return new ProblemError(503, 'not-ready', detail, { headers: { 'retry-after': '5' } })
   }
   log.error({ err: error, method: c.req.method, path: c.req.path }, 'a request failed')
   return new ProblemError(500, 'internal', 'The request failed on our side; the log of the service says why.')

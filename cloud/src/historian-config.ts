@@ -34,7 +34,9 @@ const influxSchema = z.discriminatedUnion('version', [
   z.strictObject({ ...influxCommon, version: z.literal(3), database: name, token: secret.optional() }),
 ])
 
-const oneSchema = z.union([z.literal('lake'), influxSchema])
+/** As text with a pattern: a mapping is then plainly not meant to be it, and its own problems are told. */
+const lakeSchema = z.string().regex(/^lake$/, 'expected "lake", {kind: influx, …}, or a list of both')
+const oneSchema = z.union([lakeSchema, influxSchema])
 
 export const historianSchema = z
   .union([oneSchema, z.array(oneSchema).min(1).max(2)])
@@ -42,7 +44,7 @@ export const historianSchema = z
   .describe('Where the time series are kept: lake, an InfluxDB, or a list of both, of which the first answers')
   .superRefine((given, context) => {
     if (!Array.isArray(given)) return
-    const kinds = given.map(one => (one === 'lake' ? one : one.kind))
+    const kinds = given.map(one => (typeof one === 'string' ? one : one.kind))
     if (new Set(kinds).size < kinds.length) {
       context.addIssue({ code: 'custom', message: 'one lake and one InfluxDB at most' })
     }
@@ -73,7 +75,7 @@ export const readHistorians = async (
   const read = async (reference: Secret | undefined, key: 'password' | 'token') =>
     reference ? { [key]: await readSecret(reference, file, env) } : {}
   const one = async (historian: z.output<typeof oneSchema>): Promise<HistorianConfig> => {
-    if (historian === 'lake') return { kind: 'lake' }
+    if (typeof historian === 'string') return { kind: 'lake' }
     const { kind, url, timeoutMsMax, seriesMax, gzipBytesMin } = historian
     const common = { kind, url, timeoutMsMax, seriesMax, ...(gzipBytesMin !== undefined && { gzipBytesMin }) }
     if (historian.version === 2) {

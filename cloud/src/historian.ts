@@ -5,6 +5,11 @@ import type { Frame } from '@penstock/frame'
 export const HISTORIAN_NS_MIN = -(2n ** 63n) + 2n
 export const HISTORIAN_NS_MAX = 2n ** 63n - 2n
 
+/** The historian cannot be had now (a server that is down or busy): to be tried again later. Any method may throw it. */
+export class HistorianUnavailableError extends Error {
+  override name = 'HistorianUnavailableError'
+}
+
 export interface SeriesKey {
   site: string
   device: string

@@ -94,6 +94,26 @@ data: /var/lib/penstock
     expect(config.dataDir).toBe('/var/lib/penstock')
   })
 
+  it('takes an InfluxDB as historian, or both', async () => {
+    const influx = async (yaml: string) =>
+      (await load(`${sites}\nhistorian: ${yaml}\n`, { PASSWORD: 'pw', TOKEN: 'tok' })).historians
+    const limits = { timeoutMsMax: 30_000, seriesMax: 100_000 }
+    const [url, address] = ['url: "http://influx:8086"', 'http://influx:8086']
+    expect(
+      await influx(`{kind: influx, version: 1, ${url}, database: d, username: u, password: {env: PASSWORD}}`),
+    ).toEqual([{ kind: 'influx', version: 1, url: address, database: 'd', username: 'u', password: 'pw', ...limits }])
+    expect(await influx(`{kind: influx, version: 2, ${url}, org: o, bucket: b, token: {env: TOKEN}}`)).toEqual([
+      { kind: 'influx', version: 2, url: address, org: 'o', database: 'b', token: 'tok', ...limits },
+    ])
+    const both = await influx(
+      `[lake, {kind: influx, version: 3, ${url}, database: d, seriesMax: 5, timeoutMsMax: 2 s}]`,
+    )
+    expect(both).toEqual([
+      { kind: 'lake' },
+      { kind: 'influx', version: 3, url: address, database: 'd', timeoutMsMax: 2000, seriesMax: 5 },
+    ])
+  })
+
   it.each([
     ['mqtt: [{pattern: "shop/{site}", stream: x}]', 'mqtt[0].device: is missing: the pattern has no {device}'],
     [
@@ -118,6 +138,17 @@ data: /var/lib/penstock
     ['broker: {kind: external, url: "http://x"}', 'broker.url: expected an address such as mqtt://broker:1883'],
     ['broker: {kind: external, url: "mqtt://u:p@x"}', 'broker.url: expected an address such as mqtt://broker:1883'],
     ['historian: influx', 'historian: expected "lake"'],
+    ['historian: [lake, lake]', 'historian: one lake and one InfluxDB at most'],
+    ['historian: {kind: influx, version: 1, url: "http://x:8086"}', 'historian.database: is missing'],
+    ['historian: {kind: influx, version: 1, url: "http://u:p@x", database: d}', 'without user and password'],
+    [
+      'historian: {kind: influx, version: 2, url: "http://x", org: o, bucket: b, token: tok}',
+      'historian.token: a secret',
+    ],
+    [
+      'historian: {kind: influx, version: 4, url: "http://x", database: d}',
+      'historian.version: expected one of 1, 2, 3',
+    ],
     ['journal: {bytesMax: lots}', 'journal.bytesMax: expected a size such as 512 MiB'],
     ['lateHoursMax: -1', 'lateHoursMax: is too small'],
     [

@@ -12,7 +12,9 @@ import {
   frame,
   framesArbitrary,
   historianContract,
+  int,
   type Opened,
+  rowsOf,
 } from './historian.contract.ts'
 import { type Influxd, influxd, openInfluxd } from './influxd.ts'
 
@@ -48,6 +50,75 @@ describe.skipIf(!influxd)('on a real influxd', () => {
   }
 
   historianContract('influx', openTemp, { curves: false })
+
+  it('rejects what others have taken a field for, with the words of the server, and stores the rest', async () => {
+    const database = `penstock ${++databases}`
+    const rejects: InfluxReject[] = []
+    const historian = await openInflux({
+      ...{ url: server.url, version: 1, database, log: quiet },
+      onRejects: async told => void rejects.push(...told),
+    })
+    await historian.cursor()
+    const theirs = await fetch(`${server.url}/write?db=${encodeURIComponent(database)}`, {
+      method: 'POST',
+      body: 'count,site=x v="theirs" 1719828000000000000',
+    })
+    expect(theirs.status).toBe(204)
+    const rows = frame([0, 1, 2], [{ name: 'v', type: 'float', values: [null, 1, null] }])
+    await historian.write([rows, frame([0, 1], [{ name: 'w', type: 'float', values: [5, 6] }], { device: '2' })], 9)
+    expect(rejects).toEqual([
+      {
+        reason: expect.stringMatching(/^InfluxDB refuses a row: partial write: field type conflict: input field "v"/),
+        text: 'count,device=1,site=london _row=0i,v=1 1719828000000000001',
+      },
+    ])
+    expect(await historian.cursor()).toBe(9)
+    expect((await historian.streams()).map(s => s.rows)).toEqual([2, 2])
+    expect((await rowsOf(historian, { device: '2' })).map(row => row.w)).toEqual([5, 6])
+    await historian.clear()
+    expect([await historian.cursor(), await historian.streams()]).toEqual([0, []])
+  })
+
+  it('begins anew for another journal, or when it is ahead of its journal, and deletes no reading', async () => {
+    const database = `penstock ${++databases}`
+    const open = (journal: { epoch: string; last: number }) =>
+      openInflux({ url: server.url, version: 1, database, journal, log: quiet })
+    const first = await open({ epoch: 'a', last: 0 })
+    await first.write([frame([0], [int('v', [1])])], 5)
+    await first.writeAggregates([aggregate()], 5)
+    expect(await (await open({ epoch: 'a', last: 5 })).cursor()).toBe(5)
+    for (const journal of [
+      { epoch: 'a', last: 4 },
+      { epoch: 'b', last: 9 },
+    ]) {
+      const again = await open(journal)
+      expect([await again.cursor(), await again.aggregatesCursor()]).toEqual([0, 0])
+      expect(await collect(again.readAggregates({ level: 'sensor', resolution: 'hour', stream: 'count' }))).toEqual([])
+      expect(await rowsOf(again)).toEqual([{ t: frame([], []).startNs, v: 1 }])
+      await again.write([], 5)
+    }
+  })
+
+  it('shows people plain measurements: readings, and aggregates by hour and day', async () => {
+    const { historian, close } = await openTemp()
+    await historian.write([frame([0], [int('count', [7])])])
+    await historian.writeAggregates([aggregate(), aggregate({ level: 'site', device: '', sum: 9 })])
+    await historian.writeAggregates([aggregate({ sum: 3, revision: 2 })])
+    const ask = async (statement: string) => {
+      type Answer = { results: { series?: { tags?: object; values: unknown[][] }[] }[] }
+      const { results } = await server.query<Answer>(`penstock ${databases}`, statement)
+      return results[0]?.series?.map(({ tags, values }) => [tags, ...values.map(row => row.slice(1))])
+    }
+    expect(await ask('select "count" from "count" where "site" = \'london\' and "device" = \'1\'')).toEqual([
+      [undefined, [7]],
+    ])
+    const hourly = 'select "sum", "n", "revision" from "count_hourly" where "column" = \'count\''
+    expect(await ask(`${hourly} group by "store", "sensor", "level"`)).toEqual([
+      [{ store: 'london', sensor: '1', level: 'sensor' }, [3, 1, 2]],
+      [{ store: 'london', sensor: '', level: 'store' }, [9, 1, 1]],
+    ])
+    await close()
+  })
 
   it('holds and aggregates what the oracle does, in every digit', async () => {
     await fc.assert(

@@ -152,6 +152,6 @@ export const seriesTags = ({ site, device }: SeriesKey): string => lineTag('devi
 const catalogLine = (series: Series): string => {
   const { site, device, stream, columns, shapes } = series
   const doc = JSON.stringify({ site, device, stream, columns, shapes })
-  const tags = seriesTags(series) + `,stream=${lineKey(measurementName(stream))}`
+  const tags = `${seriesTags(series)},stream=${lineKey(measurementName(stream))}`
   return `${CATALOG}${tags} doc=${lineText(doc)} 0`
 }

@@ -7,6 +7,7 @@
  * - all else (429, 503, time-outs, broken connections, wrong credentials): an InfluxError; the runner tries again later.
  */
 import { HttpError, InfluxDB } from '@influxdata/influxdb-client'
+import { HistorianUnavailableError } from '../../historian.ts'
 
 export interface ServerOptions {
   /** E.g. http://influx:8086, without user and password. */
@@ -27,7 +28,7 @@ export interface ServerOptions {
 }
 
 /** InfluxDB cannot be reached, or will not answer now. */
-export class InfluxError extends Error {
+export class InfluxError extends HistorianUnavailableError {
   override name = 'InfluxError'
   readonly status: number | undefined
   /** What the server asked for in Retry-After. */
