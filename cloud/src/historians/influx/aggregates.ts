@@ -29,7 +29,7 @@ const pageRows = 10_000
 const numbers = ['sum', 'min', 'max', 'mean', 'first', 'last', 'expected', 'had'] as const
 const counts = ['n', 'failed', 'closed', 'rows', 'weekday', 'revision'] as const
 const fields = [...counts, ...numbers, 'hour', 'date', 'seconds', 'computed_at', 'nulls', 'generation'] as const
-const tags = ['store', 'sensor', 'column'] as const
+const tags = ['level', 'store', 'sensor', 'column'] as const
 const levelTag = { sensor: 'sensor', site: 'store' } as const
 
 export const createAggregates = (server: Server) => ({
@@ -115,22 +115,26 @@ const readAggregates = async function* (
   query: AggregateQuery,
   generation: number,
 ): AsyncGenerator<Aggregate> {
-  const { level, resolution, stream, column, site, device } = query
+  const { level, resolution, stream, column, site, sites, device } = query
+  if (sites?.length === 0) return
   const range = { fromNs: query.fromNs ?? HISTORIAN_NS_MIN, toNs: query.toNs ?? HISTORIAN_NS_MAX + 1n }
   const names = [...fields, ...tags].map(identifier).join(', ')
   const select = `select ${names} from ${identifier(aggregateMeasurement(stream, resolution))}`
   const where = [
-    tagIs('level', levelTag[level]),
+    ...(level === undefined ? [] : [tagIs('level', levelTag[level])]),
     ...(column === undefined ? [] : [tagIs('column', column)]),
     ...(site === undefined ? [] : [tagIs('store', site)]),
+    ...(sites === undefined ? [] : [anyOf(sites)]),
     ...(device === undefined ? [] : [tagIs('sensor', device)]),
-  ].join(' and ')
+  ]
+    .map(term => `${term} and `)
+    .join('')
   const readTime = createTimeReader()
   let { fromNs } = range
   for (let limit = pageRows; ; ) {
     const times = whereTime({ fromNs, toNs: range.toNs })
     if (times === undefined) return
-    const answer = await server.query(`${select} where ${where} and ${times} order by time asc limit ${limit}`)
+    const answer = await server.query(`${select} where ${where}${times} order by time asc limit ${limit}`)
     const values = answer.series[0]?.values ?? []
     const more = values.length === limit || answer.partial
     // Many points have one time. The last time of a page may go on in the next: it is read again there.
@@ -147,9 +151,11 @@ const readAggregates = async function* (
   }
 }
 
+const anyOf = (sites: readonly string[]): string => `(${sites.map(site => tagIs('store', site)).join(' or ')})`
+
 const aggregateOf = (
   row: readonly unknown[],
-  { level, resolution, stream }: AggregateQuery,
+  { resolution, stream }: AggregateQuery,
   generation: number,
   readTime: (text: string) => bigint,
 ): Aggregate[] => {
@@ -168,7 +174,7 @@ const aggregateOf = (
   const hour = value('hour')
   return [
     {
-      level,
+      level: value('level') === levelTag.site ? 'site' : 'sensor',
       resolution,
       site: nameOf(value('store')),
       device: nameOf(value('sensor')),
@@ -204,7 +210,10 @@ const inOrder = (rows: Aggregate[]): Aggregate[] =>
       ? -1
       : a.startNs > b.startNs
         ? 1
-        : byBytes(a.site, b.site) || byBytes(a.device, b.device) || byBytes(a.column, b.column),
+        : byBytes(a.site, b.site) ||
+          byBytes(a.level, b.level) ||
+          byBytes(a.device, b.device) ||
+          byBytes(a.column, b.column),
   )
 
 const pages = async function* (server: Server, select: string): AsyncGenerator<unknown[]> {

@@ -12,13 +12,31 @@ import { createExactSum, type ExactSum } from './sum.ts'
 /** Spans further apart than this are not read together. */
 const gapNsMax = 6n * 3_600_000_000_000n
 
+/** Series that are read at once: while one is added up here, the server looks for the next. */
+const seriesAtOnceMax = 4
+
 export const bucketsOf = async (server: Server, catalog: Catalog, query: BucketQuery): Promise<Bucket[]> => {
-  const series = catalog.find(query)
-  if (!series) return []
   const buckets: Bucket[] = []
-  for (const spans of clustersOf(query.spans)) buckets.push(...(await ofCluster(server, series, spans)))
-  return buckets
+  const left = query.series.flatMap(({ site, device, spans }) => {
+    const series = catalog.find({ site, device, stream: query.stream })
+    return series ? clustersOf(spans).map(cluster => ({ series, cluster })) : []
+  })
+  const work = async () => {
+    for (let next = left.pop(); next; next = left.pop()) {
+      buckets.push(...(await ofCluster(server, next.series, next.cluster)))
+    }
+  }
+  await Promise.all(Array.from({ length: seriesAtOnceMax }, work))
+  return buckets.sort(inOrder)
 }
+
+const byBytes = (a: string, b: string): number => (a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b)))
+const inOrder = (a: Bucket, b: Bucket): number =>
+  a.startNs < b.startNs
+    ? -1
+    : a.startNs > b.startNs
+      ? 1
+      : byBytes(a.site, b.site) || byBytes(a.device, b.device) || byBytes(a.column, b.column)
 
 const clustersOf = (spans: readonly TimeRange[]): TimeRange[][] => {
   const clusters: TimeRange[][] = []
@@ -54,11 +72,10 @@ const ofCluster = async (server: Server, series: Series, spans: readonly TimeRan
   let tallies: (Tally | undefined)[] = []
   const close = () => {
     const { fromNs } = spans[s] as TimeRange
-    const made = numeric.flatMap((column, c) => {
+    numeric.forEach((column, c) => {
       const tally = tallies[c]
-      return tally ? [bucketOf(columns[column]?.label ?? '', fromNs, rows, tally)] : []
+      if (tally) buckets.push(bucketOf(series, columns[column]?.label ?? '', fromNs, rows, tally))
     })
-    buckets.push(...made.sort((a, b) => Buffer.compare(Buffer.from(a.column), Buffer.from(b.column))))
     rows = 0
     tallies = []
   }
@@ -105,10 +122,12 @@ const add = (tally: Tally, value: unknown, said: unknown): void => {
   tally.sum.add(v)
 }
 
-const bucketOf = (column: string, startNs: bigint, rows: number, tally: Tally): Bucket => {
+const bucketOf = ({ site, device }: Series, column: string, startNs: bigint, rows: number, tally: Tally): Bucket => {
   const { n, failed, closed } = tally
   const had = (v: number): number | null => (n > 0 ? v : null)
   return {
+    site,
+    device,
     column,
     startNs,
     n,
