@@ -4,8 +4,17 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { runFaults } from './fault-run.ts'
 import { type Influxd, influxd, makeInfluxd, startInfluxd } from './influxd.ts'
-import { type House, openHouse, type Program, until } from './programs.ts'
+import { type House, openHouse, type Program, runMain, until } from './programs.ts'
 import { storeCountsCases, writeCloud, writeGateway } from './store-counts-cases.ts'
+
+const tailSource = `  - id: log
+    kind: tail
+    folder: logs
+    pollMsMax: 20
+    device: d
+    stream: s
+    format: { kind: csv, time: { column: t, layout: iso }, columns: { v: int } }
+`
 
 describe.skipIf(!influxd)('with InfluxDB as historian', () => {
   let house: House
@@ -42,20 +51,7 @@ describe.skipIf(!influxd)('with InfluxDB as historian', () => {
     await mkdir(join(house.dir, 'logs'))
     await writeFile(file, `t,v\n${rows(0, 100).join('')}`)
     house.start('cloud', await writeCloud(house, influx.historian))
-    house.start(
-      'gateway',
-      await writeGateway(
-        house,
-        `  - id: log
-    kind: tail
-    folder: logs
-    pollMsMax: 20
-    device: d
-    stream: s
-    format: { kind: csv, time: { column: t, layout: iso }, columns: { v: int } }
-`,
-      ),
-    )
+    house.start('gateway', await writeGateway(house, tailSource))
     await until('the first rows are stored', async () => (await stored()) === 100, 60_000)
 
     await server.kill('SIGKILL')
@@ -87,26 +83,52 @@ describe.skipIf(!influxd)('with InfluxDB as historian', () => {
     await mkdir(join(house.dir, 'logs'))
     await writeFile(join(house.dir, 'logs', 'a.csv'), `t,v\n${rows(0, 50).join('')}`)
     house.start('cloud', await writeCloud(house, influx.historian))
-    house.start(
-      'gateway',
-      await writeGateway(
-        house,
-        `  - id: log
-    kind: tail
-    folder: logs
-    pollMsMax: 20
-    device: d
-    stream: s
-    format: { kind: csv, time: { column: t, layout: iso }, columns: { v: int } }
-`,
-      ),
-    )
+    house.start('gateway', await writeGateway(house, tailSource))
     await until('/ready says it', async () => {
       const { reasons } = (await (await house.get('/ready')).json()) as Ready
       return reasons.some(text => /^historian cannot be written and is [1-9]/.test(text))
     })
     server = await startInfluxd(influx)
     await until('all is stored', async () => (await stored()) === 50, 60_000)
+  })
+
+  test('lake and InfluxDB at once: both are filled; then InfluxDB alone, and built again', {
+    timeout: 120_000,
+  }, async () => {
+    await mkdir(join(house.dir, 'logs'))
+    await writeFile(join(house.dir, 'logs', 'a.csv'), `t,v\n${rows(0, 200).join('')}`)
+    const one = influx.historian.slice('historian: '.length).trim()
+    const cloud = house.start('cloud', await writeCloud(house, `historian: [lake, ${one}]\n`))
+    house.start('gateway', await writeGateway(house, tailSource))
+    const query = '/v1/readings?site=lab&device=d&stream=s&from=2023-01-01&to=2024-01-01&limit=1000'
+    const inLake = await until('the lake has them', async () => {
+      const answer = await house.get(query)
+      const said = answer.ok && ((await answer.json()) as { rows: number })
+      return said && said.rows === 200 && said
+    })
+    const inInflux = () => influx.query('select "v" from "s"')
+    const hourly = () => influx.query(`select "sum", "n" from "s_hourly" where "level" = 'sensor'`)
+    await until('InfluxDB has them', async () => (await inInflux()).length === 200)
+    await until('and their hours', async () => (await hourly()).length === 1)
+    expect((await hourly())[0]?.slice(1)).toEqual([(199 * 200) / 2, 200])
+    await cloud.kill('SIGTERM')
+
+    const yaml = await writeCloud(house, influx.historian)
+    const alone = house.start('cloud', yaml)
+    await until('the cloud is ready', async () => (await house.get('/ready')).ok, 60_000)
+    expect(await house.json(query)).toEqual(inLake)
+    await alone.kill('SIGTERM')
+
+    const rebuild = runMain('cloud', ['rebuild', yaml, 'historian'])
+    expect(await rebuild.exited).toEqual({ code: 0, signal: null })
+    expect([await inInflux(), await hourly()]).toEqual([[], []])
+    const checked = runMain('cloud', ['check', yaml])
+    expect((await checked.exited).code).toBe(0)
+    expect(checked.output()).toContain('historian: database "penstock" of InfluxDB 1.x, retention endless')
+    house.start('cloud', yaml)
+    await until('InfluxDB has them again', async () => (await inInflux()).length === 200, 60_000)
+    await until('and their hours again', async () => (await hourly()).length === 1, 60_000)
+    expect(await house.json(query)).toEqual(inLake)
   })
 
   test('gateway, influxd and cloud killed in turn: nothing lost, nothing twice', { timeout: 180_000 }, async () => {

@@ -191,8 +191,9 @@ const serveUntilClosed = async (
     createProjection({ ...common, projector: records }),
     createProjection({ ...common, projector: live, behind: rows }),
     ...others.flatMap(({ kind, historian }) => {
-      const filled = createProjection({ ...common, projector: secondary(createHistorianProjector(historian), kind) })
-      const computed = createRollupProjector({ historian, sites, now, log })
+      const projector = createHistorianProjector(historian, { log })
+      const filled = createProjection({ ...common, projector: secondary(projector, kind) })
+      const computed = closing.adopt(createRollupProjector({ historian, sites, now, log }), r => r.close())
       return [filled, createProjection({ ...common, behind: filled, projector: secondary(computed, kind) })]
     }),
   ]
