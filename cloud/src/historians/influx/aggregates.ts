@@ -4,8 +4,9 @@
  *     <stream>_hourly, <stream>_daily   tags level (sensor, store), store, sensor, column   fields n, sum, min, max, mean, …
  *
  * A bucket's point stands at its start; computed again it is overwritten, all fields of it. What InfluxDB cannot overwrite is
- * a field that has become null: `nulls` names those (and `sum:+` for a sum beyond all doubles), and a row that is deleted gets `rows` 0. Where the server can delete
- * (1.x, 2.x) such points are deleted first, so that dashboards see no old number. Marked hours are points of `penstock_dirty`.
+ * a field that has become null: `nulls` names those (and `sum:+` for a sum beyond all doubles), and a row that is deleted gets
+ * `rows` 0. Nothing is deleted on the server, so a dashboard that reads these measurements asks for "rows" > 0, and for
+ * "n" > 0 where it reads sums. Marked hours are points of `penstock_dirty`.
  */
 import type { Aggregate, AggregateQuery, DirtyHour } from '../../historian.ts'
 import { HISTORIAN_NS_MAX, HISTORIAN_NS_MIN } from '../../historian.ts'
