@@ -64,7 +64,6 @@ const seriesText = (
 /** RFC 3339 in UTC without needless digits, or with the offset of the zone. */
 const timeText = (ns: bigint, epoch: Epoch | undefined, zone: Zone | undefined): string => {
   if (epoch) return String(ns / epochs[epoch])
-  const short = (text: string) => text.replace(/\.?0+Z$/, 'Z').replace(/^(\d{4}-\d\d-\d\dT\d\d:\d\d)(?=Z$)/, '$1:00')
   if (!zone) return JSON.stringify(rfc3339(ns))
   const offsetMs = zone.offsetMs(Number(ns / 1_000_000n))
   if (offsetMs === 0) return JSON.stringify(rfc3339(ns))
@@ -72,7 +71,7 @@ const timeText = (ns: bigint, epoch: Epoch | undefined, zone: Zone | undefined):
   const two = (n: number) => String(Math.floor(n)).padStart(2, '0')
   const sign = offsetMs < 0 ? '-' : '+'
   return JSON.stringify(
-    short(rfc3339(ns + BigInt(offsetMs) * 1_000_000n)).replace('Z', `${sign}${two(minutes / 60)}:${two(minutes % 60)}`),
+    rfc3339(ns + BigInt(offsetMs) * 1_000_000n).replace('Z', `${sign}${two(minutes / 60)}:${two(minutes % 60)}`),
   )
 }
 const rfc3339 = (ns: bigint): string =>
