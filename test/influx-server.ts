@@ -1,10 +1,9 @@
-/** A real influxd 1.x on free ports, in a temporary folder; and the points of frames as it takes them. */
+/** A real influxd 1.x on free ports, in a temporary folder. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Frame, rowNs } from '@penstock/frame'
 import { freePort, until } from './programs.ts'
 
 export interface InfluxServer {
@@ -60,17 +59,3 @@ bind-address = "127.0.0.1:${rpc}"
     },
   }
 }
-
-const key = (name: string): string => name.replace(/[,= ]/g, '\\$&')
-
-/** Points of frames: measurement = stream, tags site and device, a field for each column. */
-export const linesOf = (frame: Frame): string[] =>
-  Array.from(frame.offsetsNs, (_, i) => {
-    const fields = frame.columns.flatMap(column => {
-      const v = column.values[i] ?? null
-      if (v === null || v instanceof Float64Array || Number.isNaN(v)) return []
-      return `${key(column.name)}=${typeof v === 'string' ? JSON.stringify(v) : v}${column.type === 'int' ? 'i' : ''}`
-    })
-    const tags = `device=${key(frame.device)},site=${key(frame.site)}`
-    return fields.length === 0 ? '' : `${key(frame.stream)},${tags} ${fields.join(',')} ${rowNs(frame, i)}`
-  }).filter(line => line !== '')

@@ -110,10 +110,18 @@ const frameBlock = (series: InfluxSeries, frame: Frame): RowBlock => {
 /** The fields of an aggregate's point. */
 const aggregateFields = {
   ...{ count: 'float', baseline: 'float', changePercent: 'float', mean: 'float', min: 'float', max: 'float' },
-  ...{ first: 'float', last: 'float', coverage: 'float', n: 'integer', failed: 'integer', closed: 'integer' },
+  ...{
+    sum: 'float',
+    first: 'float',
+    last: 'float',
+    coverage: 'float',
+    n: 'integer',
+    failed: 'integer',
+    closed: 'integer',
+  },
   ...{ rows: 'integer', expected: 'integer', had: 'integer', revision: 'integer', hour: 'integer', weekday: 'integer' },
   ...{ status: 'string', date: 'string' },
-} as const satisfies { [K in keyof CountRow]?: FieldType }
+} as const satisfies { [K in keyof CountRow | 'sum']?: FieldType }
 const fieldsOfAggregates: ReadonlyMap<string, FieldType> = new Map(Object.entries(aggregateFields))
 
 const aggregateSeries = (
@@ -131,7 +139,8 @@ const aggregateSeries = (
         const sourceKey = JSON.stringify([level, site, column])
         const source = sources.get(sourceKey) ?? countSource({ level, resolution, site, stream, column }, options)
         sources.set(sourceKey, source)
-        const tags = { column, ...(level === 'sensor' && { sensor: device }), store: site }
+        const tags =
+          level === 'sensor' ? { column, level, sensor: device, store: site } : { column, level: 'store', store: site }
         const key = JSON.stringify(tags)
         if (!all.has(key)) all.set(key, { tags, fields: fieldsOfAggregates, source })
       }
@@ -179,6 +188,6 @@ function* countBlock(row: CountRow, bySensor: ReadonlyMap<string | null, InfluxS
     series,
     length: 1,
     timeNs: () => timeNs,
-    value: field => row[field as keyof typeof aggregateFields] ?? null,
+    value: field => (field === 'sum' ? (row.n > 0 ? row.count : null) : (row[field as keyof CountRow] ?? null)),
   }
 }

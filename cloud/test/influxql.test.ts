@@ -1,11 +1,8 @@
 /** Our InfluxQL beside the real one: the same rows in influxd and in a historian, the same queries, the same answers. */
-import type { Frame } from '@penstock/frame'
+import { type Frame, rowNs } from '@penstock/frame'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createWorld, type World } from '../cloud/test/app-world.ts'
-import { type InfluxServer, linesOf, openInfluxServer } from './influx-server.ts'
-import { findProgram } from './programs.ts'
-
-const program = findProgram('influxd')
+import { createWorld, type World } from './app-world.ts'
+import { type Influxd, influxd, openInfluxd } from './influxd.ts'
 
 /** Before and after the clocks of Europe go forward (2024-03-31 01:00 UTC), at odd seconds, with holes. */
 const frames = (): Frame[] =>
@@ -39,6 +36,20 @@ const frames = (): Frame[] =>
       ],
     } satisfies Frame
   })
+
+const key = (name: string): string => name.replace(/[,= ]/g, '\\$&')
+
+/** Points of frames: measurement = stream, tags site and device, a field for each column. */
+const linesOf = (frame: Frame): string[] =>
+  Array.from(frame.offsetsNs, (_, i) => {
+    const fields = frame.columns.flatMap(column => {
+      const v = column.values[i] ?? null
+      if (v === null || v instanceof Float64Array || Number.isNaN(v)) return []
+      return `${key(column.name)}=${typeof v === 'string' ? JSON.stringify(v) : v}${column.type === 'int' ? 'i' : ''}`
+    })
+    const tags = `device=${key(frame.device)},site=${key(frame.site)}`
+    return fields.length === 0 ? '' : `${key(frame.stream)},${tags} ${fields.join(',')} ${rowNs(frame, i)}`
+  }).filter(line => line !== '')
 
 const range = 'time >= 1711700000000ms and time <= 1711990000000ms'
 const queries = [
@@ -91,13 +102,20 @@ const queries = [
   `SELECT count(flow) FROM gas WHERE ${range}; SELECT count(pulses) FROM gas; SHOW TAG KEYS FROM nothing`,
 ]
 
-describe.skipIf(!program)('our InfluxQL beside that of influxd', () => {
-  let influx: InfluxServer
+describe.skipIf(!influxd)('our InfluxQL beside that of influxd', () => {
+  let influx: Influxd
   let world: World
   beforeAll(async () => {
-    influx = await openInfluxServer(program ?? '', 'penstock')
+    influx = await openInfluxd()
+    await influx.query('', 'create database penstock')
     world = createWorld({ deps: { now: () => new Date(1_711_990_000_000) } })
-    for (const frame of frames()) await influx.write(linesOf(frame))
+    for (const frame of frames()) {
+      const written = await fetch(`${influx.url}/write?db=penstock`, {
+        method: 'POST',
+        body: linesOf(frame).join('\n'),
+      })
+      expect(written.status).toBe(204)
+    }
     await world.historian.write(frames())
   })
   afterAll(() => influx?.close())
@@ -114,7 +132,9 @@ describe.skipIf(!program)('our InfluxQL beside that of influxd', () => {
 
   const compare = async (q: string, epoch?: string) => {
     const parameters = { q, ...(epoch && { epoch }) }
-    const [theirs, mine] = [await influx.query(parameters), await ours(parameters)]
+    const search = new URLSearchParams({ db: 'penstock', ...parameters })
+    const theirs = await (await fetch(`${influx.url}/query?${search}`)).text()
+    const mine = await ours(parameters)
     if (theirs.includes('"error"')) {
       expect(mine).toContain('"error"')
       return
