@@ -228,7 +228,8 @@ describe.skipIf(!program || !hasCounts)('the dashboards on influxd and on the la
   )
   test.each(cases)('$name', async ({ query, choice: { variables, range, interval } }) => {
     const series = await bothAnswer(fillIn(query, variables, range, interval))
-    expect(series.length).toBeGreaterThan(0)
+    // Not every store has an hour that failed.
+    if (!query.includes('"failed" > 0')) expect(series.length).toBeGreaterThan(0)
   })
 
   test.each(dashboards)('$title: its variables offer what there is', async ({ uid, templating }) => {

@@ -51,7 +51,9 @@ export const runSelect = async (select: Select, context: Context): Promise<Resul
     }
   }
   const { seriesLimit, seriesOffset = 0 } = select
-  return results.slice(seriesOffset, seriesLimit ? seriesOffset + seriesLimit : undefined)
+  const kept = results.slice(seriesOffset, seriesLimit ? seriesOffset + seriesLimit : undefined)
+  // As InfluxDB has it: newest first means last series first.
+  return select.descending ? kept.reverse() : kept
 }
 
 const zoneFor = (name: string | undefined): Zone | undefined => {
