@@ -143,7 +143,11 @@ const wholeStores = { stream: 'count', column: 'count' }
 /** What people may have chosen in each dashboard. */
 const choices: Record<string, { variables: Variables; range: typeof july; interval: string }[]> = {
   'penstock-counts': [
-    { variables: { ...wholeStores, store: '.*', sensor: '.*' }, range: july, interval: '1h' },
+    {
+      variables: { ...wholeStores, store: '.*', sensor: '.*' },
+      range: { ...july, fromMs: july.toMs - 6048e5 },
+      interval: '1h',
+    },
     { variables: { ...wholeStores, store: 'London', sensor: ['1'] }, range: july, interval: '1h' },
     {
       variables: { ...wholeStores, store: ['Roma', 'Madrid'], sensor: ['0', '2'] },

@@ -83,6 +83,8 @@ export type Statement = Select | Show
 export const queryCharsMax = 256 * 1024
 const statementsMax = 100
 const depthMax = 100
+/** Operators of one statement: a long chain is a deep tree too. */
+const operatorsMax = 1000
 
 interface Token {
   kind: 'word' | 'name' | 'string' | 'number' | 'duration' | 'regex' | 'sign' | 'end'
@@ -188,6 +190,7 @@ const precedence: Record<string, number> = {
 
 const createParser = (scanner: ReturnType<typeof createScanner>) => {
   let depth = 0
+  let operators = 0
   const isWord = (token: Token, word: string) => token.kind === 'word' && token.text.toLowerCase() === word
   const isSign = (token: Token, sign: string) => token.kind === 'sign' && token.text === sign
   const show = (token: Token) =>
@@ -244,6 +247,7 @@ const createParser = (scanner: ReturnType<typeof createScanner>) => {
       const operator = token.kind === 'sign' ? token.text : token.text.toLowerCase()
       const rank = token.kind === 'sign' || token.kind === 'word' ? precedence[operator] : undefined
       if (rank === undefined || rank < least) break
+      countOperator()
       scanner.next()
       const isMatch = operator === '=~' || operator === '!~'
       const right = isMatch ? regex() : expression(rank + 1)
@@ -256,6 +260,9 @@ const createParser = (scanner: ReturnType<typeof createScanner>) => {
     const token = scanner.next(true)
     if (token.kind !== 'regex') return refuse(token, 'a regular expression such as /^a.*/')
     return { kind: 'regex', value: safeRegex(token.text.slice(1, -1)) }
+  }
+  const countOperator = () => {
+    if (++operators > operatorsMax) throw new InfluxQlError(`more than ${operatorsMax} operators in one query`)
   }
   const operand = (): Expression => {
     const token = scanner.next()
@@ -278,6 +285,7 @@ const createParser = (scanner: ReturnType<typeof createScanner>) => {
       }
     }
     if (isSign(token, '*')) return { kind: 'all' }
+    if (isSign(token, '+') || isSign(token, '-')) countOperator()
     if (isSign(token, '+')) return operand()
     if (isSign(token, '-'))
       return { kind: 'binary', operator: '-', left: { kind: 'integer', value: 0n }, right: operand() }
