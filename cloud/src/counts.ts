@@ -122,8 +122,10 @@ async function* withBaselines(
   { fromNs, toNs }: Span,
 ): AsyncGenerator<{ row: Aggregate; baseline: number }> {
   const before = createBaselines()
-  if (fromNs !== undefined) await lookBack(historian, where, { fromNs, toNs }, before)
   const range = { ...(fromNs !== undefined && { fromNs }), ...(toNs !== undefined && { toNs }) }
+  if (fromNs !== undefined) {
+    await lookBack(historian, where, fromNs, await partitionsIn(historian, { ...where, ...range }), before)
+  }
   for await (const row of historian.readAggregates({ ...where, ...range })) {
     yield { row, baseline: before.next(row) }
   }
@@ -161,18 +163,25 @@ const createBaselines = () => {
   }
 }
 
-/** Reads back from `fromNs`, in growing steps, until every partition of the range has its three rows, or the history ends. */
+/** The partitions that have rows in a range. */
+const partitionsIn = async (
+  historian: Pick<Historian, 'readAggregates'>,
+  query: AggregateQuery,
+): Promise<Set<string>> => {
+  const found = new Set<string>()
+  for await (const row of historian.readAggregates(query)) found.add(partitionOf(row))
+  return found
+}
+
+/** Reads back from `fromNs`, in growing steps, until every partition that is wanted has its three rows, or the history ends. */
 const lookBack = async (
   historian: Pick<Historian, 'readAggregates'>,
   where: AggregateQuery,
-  range: { fromNs: bigint; toNs: bigint | undefined },
+  fromNs: bigint,
+  partitions: ReadonlySet<string>,
   before: ReturnType<typeof createBaselines>,
 ): Promise<void> => {
-  const wanted = new Set<string>()
-  const { fromNs, toNs } = range
-  for await (const row of historian.readAggregates({ ...where, fromNs, ...(toNs !== undefined && { toNs }) })) {
-    wanted.add(partitionOf(row))
-  }
+  const wanted = new Set(partitions)
   let end = fromNs
   for (const days of [...lookBackDays, undefined]) {
     for (const key of wanted) if (before.isFull(key)) wanted.delete(key)
@@ -232,12 +241,29 @@ export async function* changedCounts(
     const where: AggregateQuery = { level, resolution, site, stream, column }
     const devices = new Set(rows.map(row => row.device))
     if (level === 'sensor' && devices.size === 1) where.device = first.device
-    const changed = createChanged(rows)
-    let fromNs = first.startNs
-    for (const { startNs } of rows) if (startNs < fromNs) fromNs = startNs
-    for await (const { row, baseline } of withBaselines(historian, where, { fromNs, toNs: undefined })) {
+    yield* changedInGroup(historian, where, rows)
+  }
+}
+
+async function* changedInGroup(
+  historian: Pick<Historian, 'readAggregates'>,
+  where: AggregateQuery,
+  rows: readonly Aggregate[],
+): AsyncGenerator<CountFigures> {
+  const partitions = new Set(rows.map(partitionOf))
+  const starts = rows.map(row => row.startNs).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
+  const fromNs = starts[0] ?? 0n
+  const changed = createChanged(rows)
+  const before = createBaselines()
+  await lookBack(historian, where, fromNs, partitions, before)
+  // The three rows behind the last one are nearly always in the next weeks, or there are none at all.
+  const farNs = (starts.at(-1) ?? 0n) + BigInt((lookBackDays[0] ?? 0) * dayMs) * 1_000_000n
+  for (const range of [{ fromNs, toNs: farNs }, { fromNs: farNs }]) {
+    for await (const row of historian.readAggregates({ ...where, ...range })) {
+      if (!partitions.has(partitionOf(row))) continue
+      const baseline = before.next(row)
       if (changed.takes(row)) yield figuresOf(row, baseline)
-      if (changed.isDone()) break
+      if (changed.isDone()) return
     }
   }
 }

@@ -8,7 +8,7 @@ import type { AppDeps } from '../deps.ts'
 import { DATABASE, type Epoch, epochs, runInfluxQl } from '../influxql/run.ts'
 import { InfluxQlError, parseInfluxQl, queryCharsMax } from '../influxql.ts'
 
-const limits = { scannedRowsMax: 5_000_000, rowsMax: 200_000 }
+const limits = { scannedRowsMax: 30_000_000, rowsMax: 200_000 }
 /** Percent-encoding takes up to three bytes for one. */
 const bodyBytesMax = 3 * queryCharsMax + 4096
 /** Queries that run at once; others wait, so that a wall of panels does not hold all of their rows in memory. */
