@@ -27,13 +27,12 @@ import {
 import { type Frame, zoneOf } from '@penstock/frame'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fillIn, panelQueries, readDashboard, type Variables } from './grafana-queries.ts'
-import { type InfluxServer, openInfluxServer } from './influx-server.ts'
-import { findProgram, sample } from './programs.ts'
+import { influxd, makeInfluxd, startInfluxd } from './influxd.ts'
+import { sample } from './programs.ts'
 
 const folder = fileURLToPath(new URL('../dashboards/grafana/dashboards', import.meta.url))
 const dashboards = readdirSync(folder).map(file => readDashboard(file, readFileSync(join(folder, file), 'utf8')))
 const counts = sample('stores/counts-2024-07.csv')
-const program = findProgram('influxd')
 const hasCounts = existsSync(counts)
 if (!hasCounts) process.stdout.write('not run: needs the samples folder (stores/counts-2024-07.csv)\n')
 
@@ -174,15 +173,18 @@ test.each(dashboards)('$title: ids and variables are sound', ({ uid, panels, tem
   expect(choices[uid]?.length).toBeGreaterThan(0)
 })
 
-describe.skipIf(!program || !hasCounts)('the dashboards on influxd and on the lake', () => {
+describe.skipIf(!influxd || !hasCounts)('the dashboards on influxd and on the lake', () => {
   let dir: string
-  let influx: InfluxServer
+  let influxUrl: string
   let ask: (path: string, init?: RequestInit) => Promise<string>
   const closing: (() => Promise<void>)[] = []
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'penstock-grafana-'))
-    influx = await openInfluxServer(program ?? '', 'penstock')
+    const influx = await makeInfluxd(dir)
+    const server = await startInfluxd(influx)
+    closing.push(() => server.kill('SIGKILL'))
+    influxUrl = influx.url
     const sites = makeSites()
     const historian = await openLake({ file: join(dir, 'lake.duckdb'), memoryMiBMax: 160, threads: 2, log: quiet })
     const inInflux = await openInflux({ url: influx.url, version: 1, database: 'penstock', log: quiet })
@@ -211,12 +213,15 @@ describe.skipIf(!program || !hasCounts)('the dashboards on influxd and on the la
   }, 120_000)
   afterAll(async () => {
     for (const close of closing.reverse()) await close()
-    await influx?.close()
     await rm(dir, { recursive: true, force: true })
   })
 
+  const askInflux = async (q: string): Promise<string> => {
+    const search = new URLSearchParams({ db: 'penstock', q, epoch: 'ms' })
+    return (await fetch(`${influxUrl}/query?${search}`)).text()
+  }
   const bothAnswer = async (q: string): Promise<Series[]> => {
-    const [theirs, mine] = await Promise.all([influx.query({ q, epoch: 'ms' }), asGrafana(ask, q)])
+    const [theirs, mine] = await Promise.all([askInflux(q), asGrafana(ask, q)])
     expect(seriesOf(mine)).toEqual(seriesOf(theirs))
     return seriesOf(mine)
   }
@@ -241,7 +246,7 @@ describe.skipIf(!program || !hasCounts)('the dashboards on influxd and on the la
       for (const variable of templating.list) {
         if (variable.type !== 'query') continue
         const q = fillIn(variable.query, choice.variables, choice.range, choice.interval)
-        const [theirs, mine] = [await influx.query({ q, epoch: 'ms' }), await asGrafana(ask, q)]
+        const [theirs, mine] = [await askInflux(q), await asGrafana(ask, q)]
         const offered = offeredBy(seriesOf(mine), q, variable.regex)
         expect(offered).toEqual(offeredBy(seriesOf(theirs), q, variable.regex))
         const chosen = [choice.variables[variable.name] ?? []].flat().filter(value => value !== '.*')
@@ -265,7 +270,7 @@ describe.skipIf(!program || !hasCounts)('the dashboards on influxd and on the la
     const shown = async (panel: string, refId: string, column: string) => {
       const found = panelQueries(counted).find(query => query.panel === panel && query.refId === refId)
       const q = fillIn(found?.query ?? '', choice?.variables ?? {}, july, '1h')
-      return cellsOf(seriesOf(await influx.query({ q, epoch: 'ms' })), column)
+      return cellsOf(seriesOf(await askInflux(q)), column)
     }
     const ofApi = (column: keyof ApiCount, wanted = (_: ApiCount) => true) =>
       new Map(rows.filter(wanted).flatMap(row => (row[column] === null ? [] : [[cellKey(row), exact(row[column])]])))
@@ -296,9 +301,7 @@ describe.skipIf(!program || !hasCounts)('the dashboards on influxd and on the la
     const instruments = dashboards.find(dashboard => dashboard.uid === 'penstock-instruments')
     const found = instruments && panelQueries(instruments).find(query => query.panel?.endsWith('min, mean, max'))
     const variables = { site: 'lab', device: 'a', stream: 'pressure', field: 'p 1' }
-    const [series] = seriesOf(
-      await influx.query({ q: fillIn(found?.query ?? '', variables, today, '1m'), epoch: 'ms' }),
-    )
+    const [series] = seriesOf(await askInflux(fillIn(found?.query ?? '', variables, today, '1m')))
     const mean = (values: number[]) => exact(values.reduce((sum, v) => sum + v, 0) / values.length)
     const expected = [...minutes].map(([t, v]) => [t, exact(Math.min(...v)), mean(v), exact(Math.max(...v))])
     expect(expected).toHaveLength(100)
@@ -310,9 +313,7 @@ describe.skipIf(!program || !hasCounts)('the dashboards on influxd and on the la
     const ofGateways = dashboards.find(dashboard => dashboard.uid === 'penstock-gateways')
     const latest = async (title: string) => {
       const found = ofGateways && panelQueries(ofGateways).find(query => query.panel === title)
-      const series = seriesOf(
-        await influx.query({ q: fillIn(found?.query ?? '', { gateway: '.*' }, today, '1m'), epoch: 'ms' }),
-      )
+      const series = seriesOf(await askInflux(fillIn(found?.query ?? '', { gateway: '.*' }, today, '1m')))
       return Object.fromEntries(series.map(({ tags, values }) => [tags?.device, values[0]?.[1]]))
     }
     const said = (key: string) => Object.fromEntries(gateways.map(g => [g.gateway, Number(g[key])]))

@@ -44,7 +44,10 @@ export const createAggregates = (server: Server) => ({
     await writeAll(server, [...lines.values()])
   },
 
-  /** The figures that GET /v1/counts computes from the aggregates, as further fields of their points, for dashboards alone. */
+  /**
+   * The figures that GET /v1/counts computes from the aggregates, as further fields of their points, for dashboards alone: nothing
+   * reads them back. A change that becomes null (a baseline that is corrected to 0) leaves the old field, as InfluxDB has no null.
+   */
   async writeCounts(figures: AsyncIterable<CountFigures>): Promise<void> {
     let lines: string[] = []
     for await (const figure of figures) {
