@@ -16,6 +16,7 @@ import {
   decodeEntry,
   type Historian,
   type JournalEntry,
+  lineMappingSchema,
   openGatewayHistory,
   openInflux,
   openLake,
@@ -205,6 +206,7 @@ describe.skipIf(!influxd || !hasCounts)('the dashboards on influxd and on the la
     const app = createApp({
       ...{ historian, sites, records, live, metrics: new Registry(), version: '1', lateHoursMax: 48, now },
       ...{ ingest: async () => ({ epoch: '', through: 0 }), receipt, status() {}, access: { hosts: [] }, log: quiet },
+      writes: { lines: async () => {}, posted: async () => {}, mapping: lineMappingSchema.parse({}) },
       journalStats: () => ({ oldestSeq: 1, nextSeq: 1, bytes: 0, lostEntries: 0 }),
       readiness: () => ({ ready: true, reasons: [] }),
     })
