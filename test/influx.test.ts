@@ -128,6 +128,7 @@ describe.skipIf(!influxd)('with InfluxDB as historian', () => {
     house.start('cloud', yaml)
     await until('InfluxDB has them again', async () => (await inInflux()).length === 200, 60_000)
     await until('and their hours again', async () => (await hourly()).length === 1, 60_000)
+    await until('the API answers', async () => (await house.get('/health')).ok)
     expect(await house.json(query)).toEqual(inLake)
   })
 

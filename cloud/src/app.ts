@@ -16,6 +16,7 @@ import { countRoutes } from './routes/counts.ts'
 import { eventRoutes } from './routes/events.ts'
 import { frameRoutes } from './routes/frames.ts'
 import { gatewayRoutes } from './routes/gateways.ts'
+import { influxQlRoutes } from './routes/influxql.ts'
 import { postedReadingRoutes } from './routes/posted-readings.ts'
 import { readingRoutes } from './routes/readings.ts'
 import { recordRoutes } from './routes/records.ts'
@@ -50,6 +51,7 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
   writeRoutes(app, deps)
   postedReadingRoutes(app, deps)
   eventRoutes(app, deps)
+  influxQlRoutes(app, deps)
   app.doc31('/openapi.json', {
     openapi: '3.1.0',
     info: {

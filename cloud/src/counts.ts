@@ -106,12 +106,28 @@ async function* storeCounts(
     ...(one !== undefined && { device: one }),
   }
   const finalBeforeMs = query.now.getTime() - lateHoursMax * 3_600_000
-  const before = createBaselines()
-  if (fromNs !== undefined) await lookBack(historian, where, { fromNs, toNs }, before)
-  const range = { ...(fromNs !== undefined && { fromNs }), ...(toNs !== undefined && { toNs }) }
-  for await (const row of historian.readAggregates({ ...where, ...range })) {
-    const baseline = before.next(row)
+  for await (const { row, baseline } of withBaselines(historian, where, { fromNs, toNs })) {
     if (isWanted(row, query)) yield countRow(row, baseline, site.zone, finalBeforeMs)
+  }
+}
+
+interface Span {
+  fromNs: bigint | undefined
+  toNs: bigint | undefined
+}
+/** Rows in order of time, each with the baseline that all of the history gives it. */
+async function* withBaselines(
+  historian: Pick<Historian, 'readAggregates'>,
+  where: AggregateQuery,
+  { fromNs, toNs }: Span,
+): AsyncGenerator<{ row: Aggregate; baseline: number }> {
+  const before = createBaselines()
+  const range = { ...(fromNs !== undefined && { fromNs }), ...(toNs !== undefined && { toNs }) }
+  if (fromNs !== undefined) {
+    await lookBack(historian, where, fromNs, await partitionsIn(historian, { ...where, ...range }), before)
+  }
+  for await (const row of historian.readAggregates({ ...where, ...range })) {
+    yield { row, baseline: before.next(row) }
   }
 }
 
@@ -147,18 +163,25 @@ const createBaselines = () => {
   }
 }
 
-/** Reads back from `fromNs`, in growing steps, until every partition of the range has its three rows, or the history ends. */
+/** The partitions that have rows in a range. */
+const partitionsIn = async (
+  historian: Pick<Historian, 'readAggregates'>,
+  query: AggregateQuery,
+): Promise<Set<string>> => {
+  const found = new Set<string>()
+  for await (const row of historian.readAggregates(query)) found.add(partitionOf(row))
+  return found
+}
+
+/** Reads back from `fromNs`, in growing steps, until every partition that is wanted has its three rows, or the history ends. */
 const lookBack = async (
   historian: Pick<Historian, 'readAggregates'>,
   where: AggregateQuery,
-  range: { fromNs: bigint; toNs: bigint | undefined },
+  fromNs: bigint,
+  partitions: ReadonlySet<string>,
   before: ReturnType<typeof createBaselines>,
 ): Promise<void> => {
-  const wanted = new Set<string>()
-  const { fromNs, toNs } = range
-  for await (const row of historian.readAggregates({ ...where, fromNs, ...(toNs !== undefined && { toNs }) })) {
-    wanted.add(partitionOf(row))
-  }
+  const wanted = new Set(partitions)
   let end = fromNs
   for (const days of [...lookBackDays, undefined]) {
     for (const key of wanted) if (before.isFull(key)) wanted.delete(key)
@@ -182,8 +205,112 @@ const edgeNs = (edge: string | bigint | undefined, zone: Zone, end: boolean): bi
   return BigInt(end ? nextDayStartMs(zone, start) : start) * 1_000_000n
 }
 
-const countRow = (row: Aggregate, baseline: number, zone: Zone, finalBeforeMs: number): CountRow => {
+/** What a count has beside its aggregate. */
+export interface CountFigures {
+  row: Aggregate
+  count: number
+  baseline: number
+  changePercent: number | null
+  status: CountRow['status']
+  coverage: number | null
+}
+const figuresOf = (row: Aggregate, baseline: number): CountFigures => {
   const count = countOf(row)
+  return {
+    row,
+    count,
+    baseline,
+    changePercent: baseline === 0 ? null : (100 * (count - baseline)) / baseline,
+    status: statusOf(row),
+    coverage: row.had === null || !row.expected ? null : row.had / row.expected,
+  }
+}
+
+/**
+ * The figures of the rows that were written just now, and of those whose baseline they are part of: up to three rows behind
+ * each in its partition. For a historian that stores these figures beside its aggregates, after it has stored the rows.
+ */
+export async function* changedCounts(
+  historian: Pick<Historian, 'readAggregates'>,
+  written: readonly Aggregate[],
+): AsyncGenerator<CountFigures> {
+  for (const rows of groupsOf(written)) {
+    const [first] = rows
+    if (!first) continue
+    const { level, resolution, site, stream, column } = first
+    const where: AggregateQuery = { level, resolution, site, stream, column }
+    const devices = new Set(rows.map(row => row.device))
+    if (level === 'sensor' && devices.size === 1) where.device = first.device
+    yield* changedInGroup(historian, where, rows)
+  }
+}
+
+async function* changedInGroup(
+  historian: Pick<Historian, 'readAggregates'>,
+  where: AggregateQuery,
+  rows: readonly Aggregate[],
+): AsyncGenerator<CountFigures> {
+  const partitions = new Set(rows.map(partitionOf))
+  const starts = rows.map(row => row.startNs).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
+  const fromNs = starts[0] ?? 0n
+  const changed = createChanged(rows)
+  const before = createBaselines()
+  await lookBack(historian, where, fromNs, partitions, before)
+  // The three rows behind the last one are nearly always in the next weeks, or there are none at all.
+  const farNs = (starts.at(-1) ?? 0n) + BigInt((lookBackDays[0] ?? 0) * dayMs) * 1_000_000n
+  for (const range of [{ fromNs, toNs: farNs }, { fromNs: farNs }]) {
+    for await (const row of historian.readAggregates({ ...where, ...range })) {
+      if (!partitions.has(partitionOf(row))) continue
+      const baseline = before.next(row)
+      if (changed.takes(row)) yield figuresOf(row, baseline)
+      if (changed.isDone()) return
+    }
+  }
+}
+
+/** Rows that one reading finds: of one site, column, level and resolution. */
+const groupsOf = (rows: readonly Aggregate[]): Iterable<Aggregate[]> => {
+  const groups = new Map<string, Aggregate[]>()
+  for (const row of rows) {
+    const key = JSON.stringify([row.level, row.resolution, row.site, row.stream, row.column])
+    const group = groups.get(key)
+    if (group) group.push(row)
+    else groups.set(key, [row])
+  }
+  return groups.values()
+}
+
+/** Asked for the rows in order of time: which of them are changed, and whether none is left. */
+const createChanged = (rows: readonly Aggregate[]) => {
+  const starts = new Map<string, bigint[]>()
+  for (const row of rows) {
+    const key = partitionOf(row)
+    const had = starts.get(key)
+    if (had) had.push(row.startNs)
+    else starts.set(key, [row.startNs])
+  }
+  for (const times of starts.values()) times.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
+  /** Rows of a partition that are still to be taken. */
+  const due = new Map<string, number>()
+  return {
+    takes(row: Aggregate): boolean {
+      const key = partitionOf(row)
+      const times = starts.get(key)
+      let left = due.get(key) ?? 0
+      // A row that was deleted is met no more, and changes the three behind it all the same.
+      while (times?.[0] !== undefined && times[0] <= row.startNs) {
+        left = times.shift() === row.startNs ? rowsBeforeMax + 1 : rowsBeforeMax
+      }
+      if (times?.length === 0 && left <= 1) starts.delete(key)
+      due.set(key, left - 1)
+      return left > 0
+    },
+    isDone: () => starts.size === 0,
+  }
+}
+
+const countRow = (row: Aggregate, baseline: number, zone: Zone, finalBeforeMs: number): CountRow => {
+  const { count, changePercent, status, coverage } = figuresOf(row, baseline)
   return {
     store: row.site,
     sensor: row.level === 'sensor' ? row.device : null,
@@ -194,8 +321,8 @@ const countRow = (row: Aggregate, baseline: number, zone: Zone, finalBeforeMs: n
     end: localIso(row.endNs, zone),
     count,
     baseline,
-    changePercent: baseline === 0 ? null : (100 * (count - baseline)) / baseline,
-    status: statusOf(row),
+    changePercent,
+    status,
     n: row.n,
     mean: row.mean,
     min: row.min,
@@ -207,7 +334,7 @@ const countRow = (row: Aggregate, baseline: number, zone: Zone, finalBeforeMs: n
     rows: row.rows,
     expected: row.expected,
     had: row.had,
-    coverage: row.had === null || !row.expected ? null : row.had / row.expected,
+    coverage,
     final: Number(row.endNs / 1_000_000n) < finalBeforeMs,
     revision: row.revision,
     computedAt: new Date(row.computedAtMs).toISOString(),

@@ -15,6 +15,7 @@ import type { Broker, OnMessage } from './broker.ts'
 import { openEmbeddedBroker } from './brokers/embedded.ts'
 import { openExternalBroker } from './brokers/external.ts'
 import { type CloudConfig, cloudJsonSchema, loadCloudConfig } from './config.ts'
+import { openGatewayHistory } from './gateway-history.ts'
 import { historianText } from './historian-config.ts'
 import { checkInflux } from './historians/influx.ts'
 import { LakeDamagedError } from './historians/lake.ts'
@@ -59,6 +60,7 @@ const limits = {
   /** A projection that is this many entries behind counts as behind. */
   behindEntriesMax: 1000,
   journalTrimEveryMs: 10_000,
+  gatewayHistoryEveryMs: 60_000,
 }
 
 // Left to itself, V8 lets garbage grow to several times of what is in use after a burst of readings, and keeps it.
@@ -211,6 +213,10 @@ const serveUntilClosed = async (
     createIngest({ journal, now, queueBytesMax: limits.ingestQueueBytesMax, onDecoded: cache.put, log }),
     i => i.close(),
   )
+  const { receipt } = ingest
+  closing.adopt(openGatewayHistory({ live, now, receipt, ingest, everyMs: limits.gatewayHistoryEveryMs, log }), h =>
+    h.close(),
+  )
   let broker: Broker | undefined
   const waysIn = createWaysIn({
     ingest,
@@ -247,7 +253,7 @@ const serveUntilClosed = async (
     records,
     live,
     ingest: ingest.frames,
-    receipt: ingest.receipt,
+    receipt,
     writes: { ...ingest, mapping: config.write },
     status: (gateway, status) => live.status(gateway, status, Date.now()),
     journalStats: () => journal.stats(),

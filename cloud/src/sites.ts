@@ -151,7 +151,7 @@ export interface Site {
 }
 
 export interface Sites {
-  /** Never fails: a site that nobody configured is a lab in UTC with `configured: false`. */
+  /** Never fails: a site that nobody configured is a lab in UTC with `configured: false`, unless it is the system's own. */
   get(id: string): Site
   /** The configured sites, in the order of the configuration. */
   list(): readonly Site[]
@@ -236,6 +236,9 @@ const toSite = (config: SiteConfig): Site => ({
   devices: config.devices.map(d => ({ id: d.id, name: d.name ?? d.id, ...(d.streams && { streams: d.streams }) })),
   configured: true,
 })
+/** What the cloud notes of gateways belongs to this site, which is nobody's store. */
+export const SYSTEM_SITE = 'penstock'
+
 const unknownSite = (id: string): Site => ({
   id,
   name: id,
@@ -243,7 +246,7 @@ const unknownSite = (id: string): Site => ({
   zone: zoneOf('UTC'),
   opening: undefined,
   devices: [],
-  configured: false,
+  configured: id === SYSTEM_SITE,
 })
 
 /** ms of opening within [fromMs, toMs), which lies within one local hour, so that the offset does not change in it. */

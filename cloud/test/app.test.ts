@@ -48,6 +48,7 @@ describe('system routes', () => {
         ...[
           '/api/v2/write',
           '/write',
+          '/query',
           '/health',
           '/ready',
           '/metrics',

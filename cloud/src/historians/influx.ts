@@ -12,7 +12,8 @@
  * - After any failure what is known in memory is read anew.
  */
 import { EXIT, type Frame, UserError } from '@penstock/frame'
-import type { Historian, StreamInfo } from '../historian.ts'
+import { changedCounts } from '../counts.ts'
+import type { AggregateQuery, Historian, StreamInfo } from '../historian.ts'
 import { createAggregates } from './influx/aggregates.ts'
 import { bucketsOf } from './influx/buckets.ts'
 import { type Catalog, loadCatalog, type Series } from './influx/catalog.ts'
@@ -121,6 +122,8 @@ export const openInflux = async (options: InfluxOptions): Promise<InfluxHistoria
     writeAggregates: (rows, cursor, marks) =>
       change(async ({ state }) => {
         await aggregates.write(rows, state.generation)
+        const read = { readAggregates: (query: AggregateQuery) => aggregates.read(query, state.generation) }
+        await aggregates.writeCounts(changedCounts(read, rows))
         if (marks?.remove?.length) await aggregates.mark(marks.remove, false, state.generation)
         if (marks?.add?.length) await aggregates.mark(marks.add, true, state.generation)
         if (cursor === undefined) return

@@ -50,10 +50,13 @@ const route = createRoute({
 })
 
 export const gatewayRoutes = (app: OpenAPIHono, deps: AppDeps): void => {
-  app.openapi(route, c => c.json({ gateways: deps.live.gateways().map(g => view(g, deps)) }, 200))
+  app.openapi(route, c => c.json({ gateways: deps.live.gateways().map(g => gatewayView(g, deps)) }, 200))
 }
 
-const view = (g: GatewayView, { now, receipt }: AppDeps): z.output<typeof gatewaySchema> => {
+export const gatewayView = (
+  g: GatewayView,
+  { now, receipt }: Pick<AppDeps, 'now' | 'receipt'>,
+): z.output<typeof gatewaySchema> => {
   const silentMs = Math.max(0, now().getTime() - g.statusAtMs)
   return {
     gateway: g.gateway,

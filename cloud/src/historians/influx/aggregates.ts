@@ -2,12 +2,14 @@
  * Aggregates as measurements of their own, so that Grafana reads them plainly:
  *
  *     <stream>_hourly, <stream>_daily   tags level (sensor, store), store, sensor, column   fields n, sum, min, max, mean, …
+ *                                       and, for dashboards alone, count, baseline, changePercent, status, coverage
  *
  * A bucket's point stands at its start; computed again it is overwritten, all fields of it. What InfluxDB cannot overwrite is
  * a field that has become null: `nulls` names those (and `sum:+` for a sum beyond all doubles), and a row that is deleted gets
  * `rows` 0. Nothing is deleted on the server, so a dashboard that reads these measurements asks for "rows" > 0, and for
  * "n" > 0 where it reads sums. Marked hours are points of `penstock_dirty`.
  */
+import type { CountFigures } from '../../counts.ts'
 import type { Aggregate, AggregateQuery, DirtyHour } from '../../historian.ts'
 import { HISTORIAN_NS_MAX, HISTORIAN_NS_MIN } from '../../historian.ts'
 import {
@@ -41,6 +43,21 @@ export const createAggregates = (server: Server) => ({
       lines.set(`${point} ${row.startNs}`, `${point} ${fieldsOf(row, generation)} ${row.startNs}`)
     }
     await writeAll(server, [...lines.values()])
+  },
+
+  /**
+   * The figures that GET /v1/counts computes from the aggregates, as further fields of their points, for dashboards alone: nothing
+   * reads them back. A change that becomes null (a baseline that is corrected to 0) leaves the old field, as InfluxDB has no null.
+   */
+  async writeCounts(figures: AsyncIterable<CountFigures>): Promise<void> {
+    let lines: string[] = []
+    for await (const figure of figures) {
+      lines.push(countLine(figure))
+      if (lines.length < linesPerRequest) continue
+      await writeAll(server, lines)
+      lines = []
+    }
+    await writeAll(server, lines)
   },
 
   read: (query: AggregateQuery, generation: number) => readAggregates(server, query, generation),
@@ -89,6 +106,13 @@ const pointOf = (row: Aggregate): string => {
   const measurement = lineMeasurement(aggregateMeasurement(stream, resolution))
   const place = lineTag('sensor', device) + lineTag('store', site)
   return `${measurement}${lineTag('column', column)},level=${lineKey(levelTag[level])}${place}`
+}
+
+const countLine = ({ row, count, baseline, changePercent, status, coverage }: CountFigures): string => {
+  const numbers = Object.entries({ count, baseline, changePercent, coverage }).flatMap(([name, value]) =>
+    value !== null && Number.isFinite(value) ? `${name}=${value}` : [],
+  )
+  return `${pointOf(row)} ${[...numbers, `status=${lineText(status)}`].join()} ${row.startNs}`
 }
 
 const fieldsOf = (row: Aggregate, generation: number): string => {
