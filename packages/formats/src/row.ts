@@ -160,8 +160,14 @@ export const createRowReader = (
   let rowStatus: string | null = null
   const textCaches = others.map(() => createTextCache())
 
+  /** A row that is refused leaves no status behind for the next one, which may come by the fast path. */
   const readNumbers = (cells: Cells): string | undefined => {
     rowStatus = null
+    const reason = readEachNumber(cells)
+    if (reason !== undefined) rowStatus = null
+    return reason
+  }
+  const readEachNumber = (cells: Cells): string | undefined => {
     for (let k = 0; k < numberFields.length; k++) {
       const n = numberFields[k] as NumberField
       trimCell(cells, n.field)
