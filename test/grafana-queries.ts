@@ -53,17 +53,17 @@ const commonVariable = {
   options: z.tuple([]),
   refresh: z.union([z.literal(1), z.literal(2)]),
   regex: z.string(),
-  current: z.strictObject({ text: z.string(), value: z.string() }).or(z.strictObject({})),
+  current: z.strictObject({ text: z.string(), value: z.string() }).optional(),
 }
 const variableSchema = z.discriminatedUnion('type', [
   z.strictObject({ ...commonVariable, type: z.literal('datasource'), query: z.literal('influxdb') }),
   z
     .strictObject({
       ...commonVariable,
-      ...{ type: z.literal('query'), datasource, query: z.string(), definition: z.string(), sort: z.int() },
+      ...{ type: z.literal('query'), datasource, query: z.string(), sort: z.int() },
       allValue: z.literal('.*').optional(),
     })
-    .refine(v => v.query === v.definition && v.includeAll === (v.allValue !== undefined)),
+    .refine(v => v.includeAll === (v.allValue !== undefined)),
 ])
 const dashboardSchema = z.strictObject({
   uid: z.string().regex(/^[a-z-]{1,40}$/),
