@@ -2,8 +2,9 @@
  * The uplink over HTTP, where MQTT is blocked: the same envelopes by `POST /v1/frames`, one after the other on a kept-alive
  * connection; 204 is the receipt. A status by `POST /v1/status` answers with what the cloud has.
  */
-import { encodeStatus, type Receipt, receiptSchema, type Status } from '@penstock/frame'
+import { encodeStatus, receiptSchema, type Status } from '@penstock/frame'
 import * as z from 'zod'
+import { createReceiptQueue } from '../receipt-queue.ts'
 import type { Link, Uplink } from '../uplink.ts'
 
 export interface HttpUplinkOptions {
@@ -16,8 +17,6 @@ export interface HttpUplinkOptions {
   requestMsMax?: number
 }
 
-/** Receipts that wait for the runner; beyond it the oldest go, for a newer one says all that they said. */
-const receiptsMax = 64
 const answerCharsMax = 500
 const problemSchema = z.object({ detail: z.string().optional(), receipt: receiptSchema.optional() })
 
@@ -30,13 +29,8 @@ export const createHttpUplink = ({ gateway, url, token, requestMsMax = 30_000 }:
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
     }
     const stop = new AbortController()
-    const receipts: Receipt[] = []
-    let wake = () => {}
-    const push = (receipt: Receipt) => {
-      receipts.push(receipt)
-      if (receipts.length > receiptsMax) receipts.shift()
-      wake()
-    }
+    const receipts = createReceiptQueue()
+    const { push } = receipts
 
     const post = async (
       path: string,
@@ -96,23 +90,7 @@ export const createHttpUplink = ({ gateway, url, token, requestMsMax = 30_000 }:
         const receipt = receiptSchema.parse(await answer.json())
         push({ epoch: receipt.epoch, through: receipt.through })
       },
-      async *receipts(ending) {
-        const onAbort = () => wake()
-        ending.addEventListener('abort', onAbort)
-        try {
-          while (!ending.aborted) {
-            const receipt = receipts.shift()
-            if (receipt) yield receipt
-            else {
-              await new Promise<void>(resolve => {
-                wake = resolve
-              })
-            }
-          }
-        } finally {
-          ending.removeEventListener('abort', onAbort)
-        }
-      },
+      receipts: receipts.read,
       async close() {
         stop.abort()
         await last.catch(() => {})

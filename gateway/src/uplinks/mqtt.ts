@@ -8,7 +8,6 @@ import {
   decodeReceipt,
   encodeStatus,
   framesTopic,
-  type Receipt,
   receiptTopic,
   type Status,
   statusTopic,
@@ -16,6 +15,7 @@ import {
   WireError,
 } from '@penstock/frame'
 import { connect, type IClientOptions, type MqttClient } from 'mqtt'
+import { createReceiptQueue } from '../receipt-queue.ts'
 import type { Link, Uplink } from '../uplink.ts'
 
 export interface MqttUplinkOptions {
@@ -29,9 +29,6 @@ export interface MqttUplinkOptions {
   keepaliveSeconds?: number
   log: { warn(o: object, m: string): void }
 }
-
-/** Receipts that wait for the runner; beyond it the oldest go, for a newer one says all that they said. */
-const receiptsMax = 64
 
 export const createMqttUplink = (options: MqttUplinkOptions): Uplink => {
   const { gateway, url, username, password, caFile, connectMsMax = 10_000, keepaliveSeconds = 15, log } = options
@@ -113,14 +110,12 @@ interface LinkParts {
   log: { warn(o: object, m: string): void }
 }
 const createLink = async ({ client, gateway, reasonOf, log }: LinkParts): Promise<Link> => {
-  const receipts: Receipt[] = []
+  const receipts = createReceiptQueue()
+  const ended = () => new Error(reasonOf() || 'the broker closed the connection')
   let closed = false
-  let wake = () => {}
   client.on('message', (_topic, payload) => {
     try {
       receipts.push(decodeReceipt(payload))
-      if (receipts.length > receiptsMax) receipts.shift()
-      wake()
     } catch (error) {
       if (!(error instanceof WireError)) throw error
       log.warn({ reason: error.message }, 'a receipt breaks the contract and was passed over')
@@ -128,11 +123,10 @@ const createLink = async ({ client, gateway, reasonOf, log }: LinkParts): Promis
   })
   client.on('close', () => {
     closed = true
-    wake()
+    receipts.end(ended)
   })
   await client.subscribeAsync(receiptTopic(gateway), { qos: 1 })
 
-  const ended = () => new Error(reasonOf() || 'the broker closed the connection')
   const publish = (topic: string, body: Uint8Array, retain: boolean): Promise<void> =>
     new Promise((resolve, reject) => {
       if (closed) return reject(ended())
@@ -144,24 +138,7 @@ const createLink = async ({ client, gateway, reasonOf, log }: LinkParts): Promis
     send: (epoch, seq, body) =>
       publish(framesTopic(gateway, epoch, seq), Buffer.from(body.buffer, body.byteOffset, body.byteLength), false),
     status: (status: Status) => publish(statusTopic(gateway), Buffer.from(encodeStatus(status)), true),
-    async *receipts(signal) {
-      const onAbort = () => wake()
-      signal.addEventListener('abort', onAbort)
-      try {
-        while (!signal.aborted) {
-          const receipt = receipts.shift()
-          if (receipt) yield receipt
-          else if (closed) throw ended()
-          else {
-            await new Promise<void>(resolve => {
-              wake = resolve
-            })
-          }
-        }
-      } finally {
-        signal.removeEventListener('abort', onAbort)
-      }
-    },
+    receipts: receipts.read,
     async close() {
       await client.endAsync(!client.connected)
     },
