@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { runFaults } from './fault-run.ts'
 import { type Influxd, influxd, makeInfluxd, startInfluxd } from './influxd.ts'
+import { instrumentCases } from './instrument-cases.ts'
 import { type House, openHouse, type Program, runMain, until } from './programs.ts'
 import { storeCountsCases, writeCloud, writeGateway } from './store-counts-cases.ts'
 
@@ -31,6 +32,10 @@ describe.skipIf(!influxd)('with InfluxDB as historian', () => {
   })
 
   storeCountsCases(
+    () => house,
+    () => influx.historian,
+  )
+  instrumentCases(
     () => house,
     () => influx.historian,
   )
