@@ -65,3 +65,37 @@ export interface Resume {
   /** The first `checkpoint.headBytes` bytes of the file, read again. */
   head: Uint8Array
 }
+
+/** The bytes of a file that can be read anywhere, handed in by the runner. */
+export interface FileBytes {
+  /** As found when the read began; the file may grow behind it. */
+  readonly size: number
+  /**
+   * Bytes [from, to), cut off at `size`, in an array of their own. Fewer where the file has shrunk: the decoder then gives
+   * what it has, and the runner finds out. Rejects where the disk fails.
+   */
+  read(from: number, to: number): Promise<Uint8Array>
+}
+
+export interface Pulled extends Decoded {
+  /** Another pull with the same bytes brings more. */
+  more: boolean
+}
+
+/**
+ * A decoder of a format whose bytes are not read front to back: TDMS (channels one behind the other), Parquet (footer
+ * last), xlsx (a zip). It fetches what it needs and holds a bounded part of the file in memory.
+ */
+export interface SeekDecoder {
+  /**
+   * Reads on behind the last pull; gives a bounded number of rows (at most `frameRowsMax` a frame, a few MB in all).
+   *
+   * `used` is by how far the decoder's offset moved: bytes before the offset are read for good, and no writer will change
+   * them. It may be 0 although rows came (rows of a segment that is still being written).
+   * @param last the file is complete: what a writer left open is read or rejected now, and in the end `used` adds up to all
+   * @param atNs when the bytes arrived, for rows without a time of their own
+   */
+  pull(file: FileBytes, last: boolean, atNs?: bigint): Promise<Pulled>
+  /** To be asked between pulls. `headBytes` is 0; `state` says which rows were given, so that a later process gives no row twice. */
+  checkpoint(): Checkpoint
+}

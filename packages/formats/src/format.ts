@@ -1,15 +1,30 @@
 /** Every format by its kind: what stands under `format:` in a source's configuration. */
 import * as z from 'zod'
 import { createCsv, csvSchema } from './csv.ts'
-import type { Decoder, DecoderContext, Resume } from './decoder.ts'
+import type { Decoder, DecoderContext, Resume, SeekDecoder } from './decoder.ts'
 import { createJsonl, jsonlSchema } from './jsonl.ts'
 import { createLines, linesSchema } from './lines.ts'
 import { createWe7000, we7000Schema } from './we7000.ts'
 
+/** Formats of records that stand alone: what a serial line or a message can bring. */
+export const recordFormatSchema = z.discriminatedUnion('kind', [csvSchema, linesSchema, jsonlSchema])
+export type RecordFormat = z.output<typeof recordFormatSchema>
+
+/** Formats of files. */
 export const formatSchema = z.discriminatedUnion('kind', [csvSchema, we7000Schema, linesSchema, jsonlSchema])
 export type FormatOptions = z.output<typeof formatSchema>
 
-/** The decoder of one file or port. `resume` goes on where an earlier decoder's checkpoint stood. */
+/** Kinds that are read only when the file is complete: a tail must be told when that is. */
+export const wholeFileKinds: ReadonlySet<FormatOptions['kind']> = new Set([])
+
+/** The decoder of one file. `resume` goes on where an earlier decoder's checkpoint stood. */
+export const createFileDecoder = (
+  format: FormatOptions,
+  context: DecoderContext,
+  resume?: Resume,
+): Decoder | SeekDecoder => createDecoder(format, context, resume)
+
+/** The decoder of a format whose bytes are read front to back. */
 export const createDecoder = (format: FormatOptions, context: DecoderContext, resume?: Resume): Decoder => {
   switch (format.kind) {
     case 'csv':

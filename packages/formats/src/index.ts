@@ -1,6 +1,23 @@
 export { type CsvOptions, createCsv, csvSchema } from './csv.ts'
-export type { Checkpoint, Decoded, Decoder, DecoderContext, Resume } from './decoder.ts'
-export { createDecoder, type FormatOptions, formatSchema } from './format.ts'
+export type {
+  Checkpoint,
+  Decoded,
+  Decoder,
+  DecoderContext,
+  FileBytes,
+  Pulled,
+  Resume,
+  SeekDecoder,
+} from './decoder.ts'
+export {
+  createDecoder,
+  createFileDecoder,
+  type FormatOptions,
+  formatSchema,
+  type RecordFormat,
+  recordFormatSchema,
+  wholeFileKinds,
+} from './format.ts'
 export { createJsonl, type JsonlOptions, jsonlSchema } from './jsonl.ts'
 export { createLines, type LinesOptions, linesSchema } from './lines.ts'
 export {
