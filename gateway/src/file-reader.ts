@@ -9,7 +9,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
-import type { Checkpoint, Decoded, Decoder, DecoderContext, Resume } from '@penstock/formats'
+import type { Checkpoint, Decoded, Decoder, DecoderContext, FileBytes, Resume, SeekDecoder } from '@penstock/formats'
 import { type Frame, formatNs, type LedgerLine, parseIsoNs } from '@penstock/frame'
 
 /** What is durable about a file that is being read: small JSON, kept in the cursor. */
@@ -71,7 +71,7 @@ export interface FileReader {
 
 export interface FileReaderOptions {
   context: Omit<DecoderContext, 'file' | 'generation'>
-  makeDecoder(context: DecoderContext, resume?: Resume): Decoder
+  makeDecoder(context: DecoderContext, resume?: Resume): Decoder | SeekDecoder
 }
 
 const headBytesMin = 4096
@@ -93,6 +93,22 @@ const hashAt = async (handle: FileHandle, position: number, length: number): Pro
   const bytes = await bytesAt(handle, position, length)
   return bytes && hash(bytes)
 }
+
+/** A file as a seeking decoder sees it: `size` as it was found, whatever is appended meanwhile. */
+export const bytesOf = (handle: FileHandle, size: number): FileBytes => ({
+  size,
+  async read(from, to) {
+    const length = Math.max(0, Math.min(to, size) - from)
+    const bytes = Buffer.allocUnsafeSlow(length)
+    let filled = 0
+    while (filled < length) {
+      const { bytesRead } = await handle.read(bytes, filled, length - filled, from + filled)
+      if (bytesRead === 0) break
+      filled += bytesRead
+    }
+    return bytes.subarray(0, filled)
+  },
+})
 
 export const createFileReader = (options: FileReaderOptions): FileReader => {
   const { context, makeDecoder } = options
@@ -120,7 +136,7 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
     return head === progress.head.hash && tail === progress.tail
   }
 
-  const open = (start: FileProgress, decoder: Decoder, headSoFar: Uint8Array): Reading => {
+  const open = (start: FileProgress, decoder: Decoder | SeekDecoder, headSoFar: Uint8Array): Reading => {
     const { file, generation, path } = start
     let { offset } = start.checkpoint
     let { head, tail, rowsRead, rowsRejected } = start
@@ -150,7 +166,8 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
     const account = (decoded: Decoded) => {
       rowsRead += decoded.rowsRead
       rowsRejected += decoded.rowsRejected
-      if (decoded.used > 0) finished = decoded.finished ?? false
+      const moved = decoded.used > 0 || decoded.rowsRead > 0
+      if (moved || decoded.finished !== undefined) finished = decoded.finished ?? false
       for (const frame of decoded.frames) {
         const span = spanOf(frame)
         if (!span) continue
@@ -177,7 +194,42 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
       }
       if (missing <= used.length) headBytes = undefined
     }
-    const next = async (handle: FileHandle, size: number, last: boolean, atNs: bigint): Promise<Piece> => {
+    const next = (handle: FileHandle, size: number, last: boolean, atNs: bigint): Promise<Piece> =>
+      'pull' in decoder ? pull(decoder, handle, size, last, atNs) : push(decoder, handle, size, last, atNs)
+
+    const pull = async (
+      seeking: SeekDecoder,
+      handle: FileHandle,
+      size: number,
+      last: boolean,
+      atNs: bigint,
+    ): Promise<Piece> => {
+      if (!(await holds(progress(), handle, size))) return { more: false, changed: true }
+      const { more, ...decoded } = await seeking.pull(bytesOf(handle, size), last, atNs)
+      account(decoded)
+      if (last && !more) finished = true
+      if (decoded.used > 0) {
+        const through = offset + decoded.used
+        const kept = Math.min(through, tailBytesMax)
+        const [first, end] = await Promise.all([
+          bytesAt(handle, 0, Math.min(through, headBytesMin)),
+          hashAt(handle, through - kept, kept),
+        ])
+        if (!first || end === undefined) return { more: false, changed: true }
+        offset = through
+        head = headOf(first)
+        tail = end
+      }
+      return { decoded, more }
+    }
+
+    const push = async (
+      pushed: Decoder,
+      handle: FileHandle,
+      size: number,
+      last: boolean,
+      atNs: bigint,
+    ): Promise<Piece> => {
       for (;;) {
         const checkLen = Math.min(offset, tailBytesMax)
         const length = Math.min(pushBytes, Math.max(0, size - offset))
@@ -185,7 +237,7 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
         if (bytes.length < checkLen + length) return { more: false, changed: true }
         if (checkLen > 0 && hash(bytes.subarray(0, checkLen)) !== tail) return { more: false, changed: true }
         const atEnd = offset + length >= size
-        const decoded = decoder.push(bytes.subarray(checkLen), last && atEnd, atNs)
+        const decoded = pushed.push(bytes.subarray(checkLen), last && atEnd, atNs)
         account(decoded)
         if (last && atEnd) finished = true
         const { used } = decoded

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   access,
   appendFile,
@@ -138,6 +140,57 @@ describe('a file that is dropped', () => {
     await rename(file('b.txt.part'), file('b.txt'))
     await read(12)
     expect([...ledgerOf(durable).keys()]).toEqual(['a.txt#1', 'b.txt#1'])
+  })
+
+  it('waits while another program has it open for writing, says so, and is read when it is closed', async () => {
+    const script =
+      "const fs=require('fs');const f=fs.openSync(process.argv[1],'a');fs.writeSync(f,'1\\n2\\n');console.log('open');process.stdin.on('end',()=>process.exit()).resume()"
+    const writer = spawn(process.execPath, ['-e', script, file('a.txt')], { stdio: ['pipe', 'pipe', 'inherit'] })
+    await once(writer.stdout, 'data')
+    const { source } = run()
+    const told = await until(
+      () => source.health().message,
+      message => message !== undefined,
+    )
+    expect(told).toMatch(/^a\.txt is not complete: it is open for writing in node.* \(process \d+\)$/)
+    expect(countOf(durable)).toBe(0)
+    writer.stdin.end()
+    await read(2)
+    await until(
+      () => source.health(),
+      health => health.message === undefined,
+    )
+  })
+
+  it('waits for its last line, which is no row, and for the file beside it', async () => {
+    const { source } = run({ complete: { lastLine: '^# finished$', file: '{stem}.ok' }, pattern: '*.txt' })
+    await writeFile(file('a.txt'), '1\n2\n')
+    const message = () => source.health().message ?? ''
+    await until(message, m => m.includes('a.ok does not lie beside it yet'))
+    await writeFile(file('a.ok'), '')
+    await until(message, m => m.includes('its last line does not match /^# finished$/u'))
+    await appendFile(file('a.txt'), '# finished\r\n')
+    await moved('a.txt')
+    expect(numbers()).toEqual([1, 2])
+    expect(ledgerOf(durable).get('a.txt#1')).toMatchObject({ rowsRead: 2, rowsRejected: 0, bytes: 4, complete: true })
+    expect(await exists(file('done/a.txt'))).toBe(true)
+  })
+
+  it('waits until it says of itself that it is finished, or until it was waited for long enough', async () => {
+    const head =
+      'BlockSize,3    \nTraceName,Time,PulseHeight\n//StartDate,2022/03/14\n//StartTime,10:07:40\n//TimeResolution,1.000000e-006\n'
+    const { source, deps } = run({ format: { kind: 'we7000' }, complete: { says: true, waitMsMax: 400 } })
+    await writeFile(file('a.csv'), `${head}0,10,700\n1,20,700\n`)
+    await until(
+      () => source.health().message ?? '',
+      m => m === 'a.csv is not complete: it does not say of itself that it is finished',
+    )
+    expect(countOf(durable)).toBe(0)
+    await appendFile(file('a.csv'), '2,30,700\n')
+    await read(3)
+    await writeFile(file('b.csv'), `${head}0,10,700\n`)
+    await read(4)
+    expect(deps.said.some(text => text.startsWith('the file is read although it is not complete'))).toBe(true)
   })
 
   it('goes to failed/ when nothing could be read, and to done/ when it holds no row', async () => {

@@ -157,6 +157,25 @@ describe('a file that grows', () => {
     expect(ledgerOf(durable).get('a.log#1')).toMatchObject({ complete: true, bytes: 3 })
   })
 
+  it('is complete at once when its last line says so, or a file beside it, and goes on where more comes', async () => {
+    run({ complete: { lastLine: '^END' } })
+    await writeFile(file('a.log'), '1\n2')
+    await arrived([1])
+    await appendFile(file('a.log'), '\nEND OF RUN')
+    await until(
+      () => ledgerOf(durable).get('a.log#1'),
+      line => line?.complete === true,
+    )
+    expect(numbers()).toEqual([1, 2])
+    await running.pop()?.stop()
+    run({ complete: { file: '{name}.done' } })
+    await writeFile(file('b.log'), '3\n4')
+    await arrived([1, 2, 3])
+    await writeFile(file('b.log.done'), '')
+    await arrived([1, 2, 3, 4])
+    expect(ledgerOf(durable).get('b.log#1')).toMatchObject({ complete: true, rowsRejected: 0 })
+  })
+
   it('cuts a big file into batches of bounded rows and bytes', async () => {
     await writeFile(file('a.log'), lines(1, 300_000))
     run()

@@ -13,14 +13,17 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { duration, path } from '@penstock/config'
-import { createDecoder, formatSchema } from '@penstock/formats'
+import { createFileDecoder, formatSchema } from '@penstock/formats'
 import type { Health, Json, LedgerLine } from '@penstock/frame'
 import * as z from 'zod'
 import { createAlarm } from '../alarm.ts'
 import { createBatcher } from '../batcher.ts'
+import { type Completeness, completenessShape, createCompleteness, waitMsMax } from '../completeness.ts'
 import { moveFile } from '../file-mover.ts'
-import { beginning, createFileReader, type FileProgress, type FileReader } from '../file-reader.ts'
+import { beginning, bytesOf, createFileReader, type FileProgress, type FileReader } from '../file-reader.ts'
+import { seenText } from '../file-tracker.ts'
 import { createGlob, type FoundFile, findFile, findFiles, type Glob, identityOf } from '../glob.ts'
+import { createLockProbe, type LockProbe } from '../lock-probe.ts'
 import {
   frameRowsMax,
   type Placed,
@@ -61,6 +64,23 @@ export const dropOptions = z
     format: formatSchema,
     ...placementShape,
     stableMs: duration.default(2000).describe('A file is whole when its size and time stood still for so long'),
+    complete: z
+      .strictObject({
+        closed: z
+          .boolean()
+          .default(true)
+          .describe('No other program has it open for writing, as far as the system tells'),
+        says: z
+          .boolean()
+          .default(false)
+          .describe(
+            'The file itself says that it is finished (we7000: BlockSize is reached; tdms: no segment is open)',
+          ),
+        ...completenessShape,
+        waitMsMax,
+      })
+      .prefault({})
+      .describe('What makes a file whole, beside standing still for `stableMs`'),
     pollMsMax: duration.pipe(z.int().min(10)).default(1000).describe('How often the folder is looked at'),
     doneFolder: path.default('done').describe('Where files go that were read, below `folder` or absolute'),
     failedFolder: path.default('failed').describe('Where files go of which nothing could be read'),
@@ -105,8 +125,14 @@ type Fate = 'done' | 'failed'
 const moveRetryMsMax = 5000
 const hashPieceBytes = 1024 * 1024
 
-export const openDrop = (options: DropOptions, deps: SourceDeps): Source => {
+export interface DropDeps extends SourceDeps {
+  lockProbe?: LockProbe
+}
+
+export const openDrop = (options: DropOptions, deps: DropDeps): Source => {
   const { id, folder, stableMs, pollMsMax } = options
+  const { lockProbe = createLockProbe(process.platform) } = deps
+  const completeness = createCompleteness(options.complete)
   const nowMs = () => deps.now().getTime()
   const moveRetryMs = Math.min(moveRetryMsMax, 10 * pollMsMax)
   const fates: Record<Fate, string> = {
@@ -148,6 +174,13 @@ export const openDrop = (options: DropOptions, deps: SourceDeps): Source => {
       if (paths.length > 0) awaitReceipt(paths)
     }
 
+    /** What files have said of themselves, for the size and time that they had. */
+    const said: Said = new Map()
+    const writersOf = (files: FoundFile[]): Promise<Map<string, string>> => {
+      const asked = options.complete.closed ? files.filter(file => !state.waits(file.path)) : []
+      return lockProbe.writers(new Map(asked.map(file => [file.key, join(folder, file.path)])))
+    }
+
     const isStill = (file: FoundFile): boolean => {
       const text = `${file.key} ${file.size} ${file.mtimeNs}`
       const before = still.get(file.path)
@@ -155,9 +188,27 @@ export const openDrop = (options: DropOptions, deps: SourceDeps): Source => {
       return nowMs() - (still.get(file.path)?.sinceMs ?? 0) >= stableMs
     }
 
+    /** What still files wait for that are not complete, by path; and since when, for the size and time that they have. */
+    const waits = new Map<string, { text: string; sinceMs: number; missing: string; warned: boolean }>()
+    const mayWait = (file: FoundFile, missing: string): boolean => {
+      const text = seenText(file)
+      const before = waits.get(file.path)
+      const wait = before?.text === text ? before : { text, sinceMs: nowMs(), missing, warned: false }
+      wait.missing = missing
+      waits.set(file.path, wait)
+      const { waitMsMax } = options.complete
+      if (waitMsMax === undefined || nowMs() - wait.sinceMs < waitMsMax) return true
+      if (!wait.warned) deps.log.warn({ file: file.path, missing }, 'the file is read although it is not complete')
+      wait.warned = true
+      return false
+    }
+
     async function* take(file: FoundFile): AsyncGenerator<Batch> {
       const handle = await open(join(folder, file.path))
       try {
+        const { missing, size } = await lookInto(options, completeness, reader, file, handle, nowMs(), said)
+        if (missing !== undefined && mayWait(file, missing)) return
+        waits.delete(file.path)
         const hash = await hashOf(handle, file.size, signal)
         if (hash === undefined || !(await isUnchanged(handle, file))) return still.delete(file.path)
         const before = state.content(hash)
@@ -166,20 +217,20 @@ export const openDrop = (options: DropOptions, deps: SourceDeps): Source => {
           deps.log.info({ file: file.path, before: before.file }, 'the same content again: no new rows')
           state.wait(file.path, { ...identity(file), to: before.to })
           read.push(file.path)
-        } else yield* decode(file, handle, hash)
+        } else yield* decode(file, handle, hash, size)
       } finally {
         await handle.close()
       }
     }
 
-    async function* decode(file: FoundFile, handle: FileHandle, hash: string): AsyncGenerator<Batch> {
+    async function* decode(file: FoundFile, handle: FileHandle, hash: string, size: number): AsyncGenerator<Batch> {
       const left = state.opened(file.path)
-      const resumed = left?.hash === hash ? await reader.resume(left.progress, handle, file.size) : undefined
+      const resumed = left?.hash === hash ? await reader.resume(left.progress, handle, size) : undefined
       const reading = resumed ?? reader.begin(beginning(file.path, state.nextGeneration(file.path)))
       let rejected = (resumed && left?.rejects) || 0
       for (let more = true; more; ) {
         if (signal.aborted) return
-        const piece = await reading.next(handle, file.size, true, file.mtimeNs)
+        const piece = await reading.next(handle, size, true, file.mtimeNs)
         more = piece.more
         if (!piece.decoded || (!more && !(await isUnchanged(handle, file)))) {
           deps.log.warn({ file: file.path }, 'the file changed while it was read: it is read again as a new generation')
@@ -236,6 +287,7 @@ export const openDrop = (options: DropOptions, deps: SourceDeps): Source => {
         const found = await findFiles(folder, glob, options.filesMax)
         const problems = [...found.problems]
         let nextMs = pollMsMax
+        const writers = await writersOf(found.files.filter(isStill))
         for (const file of found.files.toSorted(byAge)) {
           if (signal.aborted) break
           const move = state.waits(file.path)
@@ -245,6 +297,8 @@ export const openDrop = (options: DropOptions, deps: SourceDeps): Source => {
             continue
           }
           if (move) settle(file.path)
+          const writer = writers.get(file.key)
+          if (writer !== undefined && mayWait(file, `it is open for writing in ${writer}`)) continue
           try {
             yield* take(file)
             readProblems.delete(file.path)
@@ -259,13 +313,13 @@ export const openDrop = (options: DropOptions, deps: SourceDeps): Source => {
           }
         }
         if (signal.aborted) break
-        if (found.problems.length === 0) forgetGone(found.files, [still, readProblems], state, deps)
+        if (found.problems.length === 0) forgetGone(found.files, [still, readProblems, waits, said], state, deps)
         if (moveProblems.size === 0 || nowMs() - movedAtMs >= moveRetryMs) {
           movedAtMs = nowMs()
           await moveStored()
         }
         yield* flush()
-        health = healthOf([...problems, ...moveProblems.values()])
+        health = healthOf([...problems, ...moveProblems.values()], waits)
         await alarm.wait(nextMs, signal)
       }
     } finally {
@@ -355,8 +409,45 @@ const readerOf = (options: DropOptions): FileReader =>
       frameRowsMax,
       recordBytesMax: options.recordBytesMax,
     },
-    makeDecoder: (context, resume) => createDecoder(options.format, context, resume),
+    makeDecoder: (context, resume) => createFileDecoder(options.format, context, resume),
   })
+
+/** What a file says of itself, by its path, for the size and time that it had. */
+type Said = Map<string, { text: string; finished: boolean }>
+
+/** Whether a file is complete by what was asked for, and how many of its bytes are data. */
+const lookInto = async (
+  options: DropOptions,
+  completeness: Completeness,
+  reader: FileReader,
+  file: FoundFile,
+  handle: FileHandle,
+  nowMs: number,
+  said: Said,
+): Promise<{ missing?: string; size: number }> => {
+  const look = await completeness.look(options.folder, file.path, bytesOf(handle, file.size))
+  if (look.missing !== undefined || !options.complete.says) return look
+  const text = seenText(file)
+  let known = said.get(file.path)
+  if (known?.text !== text) {
+    known = { text, finished: await saysFinished(reader, file, handle, look.size, nowMs) }
+    said.set(file.path, known)
+  }
+  return known.finished ? look : { ...look, missing: 'it does not say of itself that it is finished' }
+}
+
+/** Reads the file once for nothing but this. */
+const saysFinished = async (
+  reader: FileReader,
+  file: FoundFile,
+  handle: FileHandle,
+  size: number,
+  nowMs: number,
+): Promise<boolean> => {
+  const reading = reader.begin(beginning(file.path, 1))
+  for (let more = true; more; ) ({ more } = await reading.next(handle, size, false, BigInt(nowMs) * 1_000_000n))
+  return reading.finished()
+}
 
 const identity = (file: FoundFile): Identity => ({ key: file.key, size: file.size, mtimeNs: `${file.mtimeNs}` })
 const isSame = (file: FoundFile, was: Identity): boolean =>
@@ -416,8 +507,16 @@ const forgetGone = (
 const byAge = (a: FoundFile, b: FoundFile): number =>
   a.mtimeNs < b.mtimeNs ? -1 : a.mtimeNs > b.mtimeNs ? 1 : a.path < b.path ? -1 : 1
 
-const healthOf = (problems: string[]): { health: Health; message?: string } => {
+const healthOf = (
+  problems: string[],
+  waits: ReadonlyMap<string, { missing: string }>,
+): { health: Health; message?: string } => {
   const [first] = problems
-  if (first === undefined) return { health: 'ok' }
+  if (first === undefined) {
+    const [waiting] = waits
+    if (!waiting) return { health: 'ok' }
+    const more = waits.size === 1 ? '' : ` (and ${waits.size - 1} more)`
+    return { health: 'ok', message: `${waiting[0]} is not complete: ${waiting[1].missing}${more}` }
+  }
   return { health: 'failing', message: problems.length === 1 ? first : `${first} (and ${problems.length - 1} more)` }
 }

@@ -13,12 +13,13 @@ import { type FSWatcher, watch } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { duration, path } from '@penstock/config'
-import { createDecoder, formatSchema } from '@penstock/formats'
+import { createFileDecoder, formatSchema, wholeFileKinds } from '@penstock/formats'
 import type { Health, Json } from '@penstock/frame'
 import * as z from 'zod'
 import { createAlarm } from '../alarm.ts'
 import { type Batcher, createBatcher } from '../batcher.ts'
-import { createFileReader, type FileProgress, type FileReader, type Reading } from '../file-reader.ts'
+import { completenessShape, createCompleteness } from '../completeness.ts'
+import { bytesOf, createFileReader, type FileProgress, type FileReader, type Reading } from '../file-reader.ts'
 import { createFileTracker, inOrder, seenText, type Tracked } from '../file-tracker.ts'
 import { createGlob, type FoundFile, identityOf } from '../glob.ts'
 import { frameRowsMax, type Placed, patternOption, placementShape, recordBytesMax, sourceId } from '../placement.ts'
@@ -43,9 +44,19 @@ export const tailOptions = z
     finishMs: duration
       .optional()
       .describe('A file that rests this long is complete: its last line is read even without an end. Default: never'),
+    complete: z
+      .strictObject(completenessShape)
+      .optional()
+      .describe('What says that a file is complete, so that its last line is read at once'),
     forgetMs: duration.default(30 * 86_400_000).describe('A deleted file is forgotten after this time'),
     filesMax: z.int().min(1).max(1_000_000).default(100_000),
     recordBytesMax,
+  })
+  .check(ctx => {
+    const { format, finishMs, complete } = ctx.value
+    if (!wholeFileKinds.has(format.kind) || finishMs !== undefined || complete !== undefined) return
+    const message = `${format.kind} files are read when they are complete: say when a file is, with finishMs or complete, or use kind: drop`
+    ctx.issues.push({ code: 'custom', path: ['format', 'kind'], input: format.kind, message })
   })
   .describe('Files that grow')
 export type TailOptions = Placed<z.output<typeof tailOptions>>
@@ -103,10 +114,12 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
     let skipping = options.startAt === 'end' && known.size === 0 && resume[startedKey] === undefined
     if (resume[startedKey] === undefined) batcher.cursor(startedKey, true)
 
+    const completeness = createCompleteness(options.complete ?? {})
     const rests = (file: Tracked) => options.finishMs !== undefined && nowMs() - file.changedAtMs >= options.finishMs
     const isDue = (file: Tracked) =>
       file.found !== undefined &&
-      (file.seen !== seenText(file.found) || (rests(file) && !file.progress.complete && file.found.size > 0))
+      (file.seen !== seenText(file.found) ||
+        (!file.progress.complete && file.found.size > 0 && (rests(file) || options.complete?.file !== undefined)))
 
     /** How many files were not what the look had found, and how often in a row new files had to wait for that. */
     let unsettled = 0
@@ -167,7 +180,8 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
         if (reading && mayHaveBegunAnew(file, now)) return unsettle()
         if (reading) {
           keep(file, reading)
-          yield* drain(file, reading, handle, now.size)
+          const { complete, size } = await lookAt(file, handle, now.size)
+          yield* drain(file, reading, handle, size, complete || rests(file))
           if (file.reading && !signal.aborted && nowMs() - Number(now.mtimeNs / 1_000_000n) > mtimeStepMsMax) {
             file.seen = seenText(now)
           } else delete file.seen
@@ -207,8 +221,20 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
       }
     }
 
-    async function* drain(file: Tracked, reading: Reading, handle: FileHandle, size: number): AsyncGenerator<Batch> {
-      const last = rests(file)
+    /** Whether the file says or is said to be complete, and how many of its bytes are data. */
+    const lookAt = async (file: Tracked, handle: FileHandle, size: number) => {
+      if (!completeness.isAsked) return { complete: false, size }
+      const look = await completeness.look(folder, file.path, bytesOf(handle, size))
+      return { complete: look.missing === undefined, size: look.size }
+    }
+
+    async function* drain(
+      file: Tracked,
+      reading: Reading,
+      handle: FileHandle,
+      size: number,
+      last: boolean,
+    ): AsyncGenerator<Batch> {
       for (let more = true; more && !signal.aborted; ) {
         const piece = await reading.next(handle, size, last, BigInt(nowMs()) * 1_000_000n)
         more = piece.more
@@ -216,7 +242,8 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
         if (!piece.decoded) return
         file.progress = reading.progress()
         const { frames, rejects, used } = piece.decoded
-        if (skipping || (used === 0 && !last)) continue
+        const nothing = used === 0 && frames.length === 0 && rejects.length === 0
+        if (skipping || (nothing && !last)) continue
         batcher.cursor(`${filePrefix}${file.key}`, file.progress as unknown as Json)
         batcher.add(frames, rejects, used)
         batcher.ledger(reading.ledgerLine())
@@ -275,7 +302,7 @@ const readerOf = (options: TailOptions): FileReader =>
       frameRowsMax,
       recordBytesMax: options.recordBytesMax,
     },
-    makeDecoder: (context, resume) => createDecoder(options.format, context, resume),
+    makeDecoder: (context, resume) => createFileDecoder(options.format, context, resume),
   })
 
 const progressesOf = (resume: Cursor): Map<string, FileProgress> => {
