@@ -40,8 +40,11 @@ export type ListPorts = () => Promise<PortInfo[]>
 const closeMsMax = 2000
 
 /** Loaded when the first port is opened: a gateway without serial lines needs no native code. */
+// Its default export is what CommonJS exports, bundled or not; names are not always.
+const loadSerialport = async () => (await import('serialport')).default
+
 export const openSerialPort: OpenPort = async (path, settings) => {
-  const { SerialPort } = await import('serialport')
+  const { SerialPort } = await loadSerialport()
   const { flowControl, ...line } = settings
   const port = new SerialPort({
     path,
@@ -74,7 +77,7 @@ export const openSerialPort: OpenPort = async (path, settings) => {
   }
 }
 
-export const listSerialPorts: ListPorts = async () => (await import('serialport')).SerialPort.list()
+export const listSerialPorts: ListPorts = async () => (await loadSerialport()).SerialPort.list()
 
 /** Changes when a device is pulled out and put in again; the same where the system has no such file (Windows). */
 const identityOf = async (path: string): Promise<string> => {

@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { parseArgs } from 'node:util'
 import { EXIT, UserError } from '@penstock/frame'
 import { createLogger, type Logger } from './logger.ts'
+import { createServiceManager } from './service-manager.ts'
 
 export interface CommandLine {
   command: string
@@ -14,6 +15,8 @@ export interface CommandLine {
   env: NodeJS.ProcessEnv
   log: Logger
   print(text: string): void
+  /** To be called when a command that runs on does its work: tells systemd, where that is asked for. */
+  ready(status: string): void
 }
 
 export interface Program {
@@ -58,7 +61,12 @@ export const runProgram = async ({ name, version, usage, options, commands }: Pr
     }
     const format = values.log === 'text' || (values.log === undefined && process.stdout.isTTY) ? 'text' : 'json'
     const log = createLogger(name, format, process.stdout)
-    await run({ command, operands, options: values, signal: stop.signal, env: process.env, log, print })
+    const manager = createServiceManager(process.env, process.pid, message => log.warn({}, message))
+    const ready = (status: string): void => {
+      stop.signal.addEventListener('abort', manager.stopping, { once: true })
+      if (!stop.signal.aborted) manager.ready(status)
+    }
+    await run({ command, operands, options: values, signal: stop.signal, env: process.env, log, print, ready })
   } catch (error) {
     if (error instanceof UserError) {
       complain(error.message)
