@@ -188,11 +188,8 @@ const placed = (source: Checked['sources'][number], gateway: Checked, file: stri
   return { ...source, ...where, folder: resolvePath(file, source.folder) }
 }
 
-/** Makes the sources; none reads before its batches are asked for. */
-export const openSources = (config: Pick<GatewayConfig, 'sources'>, deps: SerialDeps): Source[] =>
-  config.sources.map(source => openSource(source, deps))
-
-const openSource = (source: SourceOptions, deps: SerialDeps): Source => {
+/** Makes a source; it reads nothing before its batches are asked for. */
+export const openSource = (source: SourceOptions, deps: SerialDeps): Source => {
   switch (source.kind) {
     case 'tail':
       return openTail(source, deps)

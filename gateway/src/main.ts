@@ -1,19 +1,9 @@
-/**
- * penstock-gateway: sources → spool → uplink. This file is the table of contents: it opens what there is, connects it, and
- * closes it in the opposite order.
- */
+/** penstock-gateway: sources → spool → uplink. This file is the table of contents of its commands. */
 import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { EXIT, LIMITS, type SourceStatus, UserError } from '@penstock/frame'
-import { type Log, LogError, LogLockedError, openLog } from '@penstock/log'
-import { type CommandLine, type Logger, runProgram } from '@penstock/program'
-import { type GatewayConfig, gatewayJsonSchema, loadGatewayConfig, openSources } from './config.ts'
-import { runSource } from './pipeline.ts'
-import { createSender } from './sender.ts'
-import type { Batch, Source } from './source.ts'
-import type { Uplink } from './uplink.ts'
-import { createHttpUplink } from './uplinks/http.ts'
-import { createMqttUplink } from './uplinks/mqtt.ts'
+import { EXIT, UserError } from '@penstock/frame'
+import { type CommandLine, runProgram } from '@penstock/program'
+import { gatewayJsonSchema, loadGatewayConfig } from './config.ts'
+import { openGateway } from './gateway.ts'
 
 const version = '0.1.0'
 
@@ -27,12 +17,6 @@ const usage = `penstock-gateway ${version}: reads instruments, keeps every readi
 
 Exit codes: 0 ok · 1 failure · 2 wrong call · 3 configuration · 4 the spool is in use · 5 an address or a file cannot be had`
 
-const limits = {
-  sourceRetryMsMax: 30_000,
-  statusEveryMs: 5_000,
-  stateBytesMax: 64 * 1024 * 1024,
-}
-
 const configFile = ({ operands, command }: CommandLine): string => {
   const [file, ...more] = operands
   if (file === undefined || more.length > 0) {
@@ -41,88 +25,18 @@ const configFile = ({ operands, command }: CommandLine): string => {
   return file
 }
 
-const openSpool = async (config: GatewayConfig, log: Logger): Promise<Log> => {
-  try {
-    return await openLog(join(config.dataDir, 'spool'), {
-      ...config.spool,
-      entryBytesMax: LIMITS.envelopeBytesMax,
-      stateBytesMax: limits.stateBytesMax,
-      onDamage: damage => log.error({ damage }, damage.message),
-    })
-  } catch (error) {
-    if (!(error instanceof LogError)) throw error
-    const code = error instanceof LogLockedError ? EXIT.locked : EXIT.unavailable
-    throw new UserError(`spool: ${error.message}`, code, { cause: error })
-  }
-}
-
-const createUplink = ({ gateway, uplink }: GatewayConfig, log: Logger): Uplink =>
-  uplink.kind === 'mqtt' ? createMqttUplink({ ...uplink, gateway, log }) : createHttpUplink({ ...uplink, gateway })
-
-/** What each source has done since the start, for the status. */
-const createTally = () => {
-  const tallies = new Map<string, { rows: number; rejects: number; lastRowAt?: string }>()
-  const of = (source: Source) => {
-    const tally = tallies.get(source.id) ?? { rows: 0, rejects: 0 }
-    tallies.set(source.id, tally)
-    return tally
-  }
-  return {
-    count(source: Source, batch: Batch): void {
-      const tally = of(source)
-      const rows = batch.frames.reduce((sum, frame) => sum + frame.offsetsNs.length, 0)
-      tally.rows += rows
-      tally.rejects += batch.rejects.length
-      if (rows > 0) tally.lastRowAt = new Date().toISOString()
-    },
-    status: (source: Source): SourceStatus => ({ id: source.id, kind: source.kind, ...source.health(), ...of(source) }),
-  }
-}
-
-const serve = async (config: GatewayConfig, { log, signal }: CommandLine): Promise<void> => {
-  const spool = await openSpool(config, log)
-  try {
-    const tally = createTally()
-    let sources: Source[] = []
-    const sender = createSender({
-      spool,
-      uplink: createUplink(config, log),
-      describe: () => ({ clock: new Date().toISOString(), version, sources: sources.map(tally.status) }),
-      windowBytesMax: config.uplink.windowBytesMax,
-      receiptMsMax: config.uplink.receiptMsMax,
-      reconnectMsMax: config.uplink.reconnectMsMax,
-      statusEveryMs: limits.statusEveryMs,
-      random: Math.random,
-      log,
-    })
-    sources = openSources(config, { now: () => new Date(), receipts: sender, log })
-    log.info(
-      {
-        gateway: config.gateway,
-        sources: sources.map(s => s.id),
-        spool: spool.stats().epoch,
-        uplink: config.uplink.url,
-        version,
-      },
-      'the gateway is running',
-    )
-    const pipelines = sources.map(source =>
-      runSource(
-        {
-          source,
-          spool,
-          retryMsMax: limits.sourceRetryMsMax,
-          onBatch: tally.count,
-          onFailure: (s, error) => log.error({ err: error, source: s.id }, 'a source failed; it is started again'),
-        },
-        signal,
-      ),
-    )
-    await Promise.all([sender.run(signal), ...pipelines])
-  } finally {
-    await spool.close()
-  }
-  log.info({}, 'the gateway has stopped')
+const serve = async (line: CommandLine): Promise<void> => {
+  const { log, signal, env } = line
+  const file = configFile(line)
+  const config = await loadGatewayConfig(file, env)
+  const gateway = await openGateway(config, {
+    version,
+    configFile: file,
+    now: () => new Date(),
+    random: Math.random,
+    log,
+  })
+  await gateway.run(signal)
 }
 
 await runProgram({
@@ -131,9 +45,7 @@ await runProgram({
   usage,
   options: ['schema'],
   commands: {
-    async run(line) {
-      await serve(await loadGatewayConfig(configFile(line), line.env), line)
-    },
+    run: serve,
     async check(line) {
       if (typeof line.options.schema === 'string') {
         await writeFile(line.options.schema, `${JSON.stringify(gatewayJsonSchema(), null, 2)}\n`)

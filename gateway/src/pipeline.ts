@@ -11,6 +11,8 @@ export interface PipelineOptions {
   source: Source
   spool: Log
   retryMsMax: number
+  /** Gives up an append that waits (the spool is full), and any later one: for a source that did not stop in time. */
+  withdraw?: AbortSignal
   /** Told of each batch when it is durable. */
   onBatch?(source: Source, batch: Batch): void
   /** Told why the source is started again. */
@@ -21,11 +23,12 @@ const prefixOf = (source: Source) => `source/${source.id}/`
 
 /** Runs a source until the signal aborts or the source has no more; starts it again, with backoff, where the world fails it. */
 export const runSource = async (options: PipelineOptions, signal: AbortSignal): Promise<void> => {
-  const { source, spool, retryMsMax, onBatch, onFailure } = options
+  const { source, spool, retryMsMax, withdraw, onBatch, onFailure } = options
   for (let waitMs = 250; !signal.aborted; waitMs = Math.min(waitMs * 2, retryMsMax)) {
     try {
       for await (const batch of source.batches(resumeOf(source, spool), signal)) {
-        await spool.append(encodeBatch(batch), prefixed(source, batch.cursor))
+        withdraw?.throwIfAborted()
+        await spool.append(encodeBatch(batch), prefixed(source, batch.cursor), withdraw)
         onBatch?.(source, batch)
         waitMs = 250
       }

@@ -13,17 +13,21 @@ import type { Entry, Log } from '@penstock/log'
 import type { Receipts } from './source.ts'
 import type { Link, Uplink } from './uplink.ts'
 
-export interface SenderOptions {
-  spool: Log
+/** Where to, and how much at once: what another configuration may change while the spool stays. */
+export interface SenderRoute {
   uplink: Uplink
-  /** The gateway's status but for what the sender knows itself. */
-  describe(): Omit<Status, 'online' | 'epoch' | 'oldestSeq' | 'nextSeq' | 'spoolBytes'>
   /** Bytes sent and not yet receipted. One entry always may go. */
   windowBytesMax: number
   /** Without a receipt for so long, while one is due, the link is dead. */
   receiptMsMax: number
   /** Cap of the backoff between two connections. */
   reconnectMsMax: number
+}
+
+export interface SenderOptions extends SenderRoute {
+  spool: Log
+  /** The gateway's status but for what the sender knows itself. */
+  describe(): Omit<Status, 'online' | 'epoch' | 'oldestSeq' | 'nextSeq' | 'spoolBytes'>
   statusEveryMs: number
   random(): number
   log: { info(o: object, m: string): void; warn(o: object, m: string): void }
@@ -42,7 +46,10 @@ export interface SenderStats {
 }
 
 export interface Sender extends Receipts {
+  /** Sends until the signal aborts. May be called again after that. */
   run(signal: AbortSignal): Promise<void>
+  /** The route of the next run; to be called between two runs. What was receipted and who waits for it stays. */
+  reroute(route: SenderRoute): void
   stats(): SenderStats
 }
 
@@ -53,12 +60,15 @@ export interface Sender extends Receipts {
  */
 const eraKey = 'uplink/era'
 
+const farewellMsMax = 1000
+
 class LinkEnded extends Error {
   override name = 'LinkEnded'
 }
 
 export const createSender = (options: SenderOptions): Sender => {
-  const { spool, uplink, windowBytesMax, receiptMsMax, reconnectMsMax, statusEveryMs, log } = options
+  const { spool, statusEveryMs, log } = options
+  let { uplink, windowBytesMax, receiptMsMax, reconnectMsMax } = options
   let through = 0
   let connected = false
   let problem: string | undefined
@@ -187,6 +197,14 @@ export const createSender = (options: SenderOptions): Sender => {
     }
   }
 
+  const farewell = async (link: Link): Promise<void> => {
+    const said = new AbortController()
+    const told = link.status(statusNow(false)).catch(() => {})
+    // A broker that no longer answers does not hold up the end: its last will says the same.
+    await Promise.race([told, sleep(farewellMsMax, undefined, { signal: said.signal }).catch(() => {})])
+    said.abort()
+  }
+
   return {
     async run(signal) {
       for (let attempt = 0; !signal.aborted; attempt++) {
@@ -203,7 +221,7 @@ export const createSender = (options: SenderOptions): Sender => {
             reconnects++
           }
         } finally {
-          if (signal.aborted) await link?.status(statusNow(false)).catch(() => {})
+          if (link && signal.aborted) await farewell(link)
           await link?.close().catch(() => {})
         }
         if (signal.aborted) return
@@ -212,6 +230,10 @@ export const createSender = (options: SenderOptions): Sender => {
         const capMs = Math.min(reconnectMsMax, 200 * 2 ** Math.min(attempt, 20))
         await sleep(capMs * (0.25 + 0.75 * options.random()), undefined, { signal }).catch(() => {})
       }
+    },
+    reroute(route) {
+      ;({ uplink, windowBytesMax, receiptMsMax, reconnectMsMax } = route)
+      problem = undefined
     },
     lastSeq,
     async stored(seq, signal) {

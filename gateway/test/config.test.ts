@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { gatewayJsonSchema, loadGatewayConfig, openSources } from '../src/config.ts'
+import { gatewayJsonSchema, loadGatewayConfig, openSource } from '../src/config.ts'
 import { newCloud, newDeps, newDurable, tempFolder } from './harness.ts'
 
 let folder: string
@@ -78,7 +78,8 @@ sources:
       { kind: 'drop', folder: '/in', site: 'Store', zone: 'Europe/Paris', stableMs: 5000, doneFolder: 'done' },
       { kind: 'serial', baudRate: 9600, silenceMsMax: 60_000, flushMsMax: 200, site: 'lab' },
     ])
-    const sources = openSources(config, newDeps(newCloud(newDurable()).receipts))
+    const deps = newDeps(newCloud(newDurable()).receipts)
+    const sources = config.sources.map(source => openSource(source, deps))
     expect(sources.map(source => [source.id, source.kind, source.health().health])).toEqual([
       ['log', 'tail', 'starting'],
       ['box', 'drop', 'starting'],

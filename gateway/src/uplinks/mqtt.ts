@@ -4,6 +4,7 @@
  * by itself: then nothing of an older link can come through on a newer one.
  */
 import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   decodeReceipt,
   encodeStatus,
@@ -64,6 +65,8 @@ export const createMqttUplink = (options: MqttUplinkOptions): Uplink => {
     },
   }
 }
+
+const closeMsMax = 1000
 
 const readCa = async (file: string): Promise<Buffer> => {
   try {
@@ -140,7 +143,13 @@ const createLink = async ({ client, gateway, reasonOf, log }: LinkParts): Promis
     status: (status: Status) => publish(statusTopic(gateway), Buffer.from(encodeStatus(status)), true),
     receipts: receipts.read,
     async close() {
-      await client.endAsync(!client.connected)
+      // mqtt.js waits for what is unacknowledged and for the broker's side to close, both without a limit.
+      const done = new AbortController()
+      const late = sleep(closeMsMax, undefined, { signal: done.signal }).then(
+        () => void client.stream.destroy(),
+        () => {},
+      )
+      await Promise.race([client.endAsync(!client.connected), late]).finally(() => done.abort())
     },
   }
 }
