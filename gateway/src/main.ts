@@ -36,7 +36,9 @@ const serve = async (line: CommandLine): Promise<void> => {
     random: Math.random,
     log,
   })
-  await gateway.run(signal)
+  const running = gateway.run(signal)
+  line.ready(`${config.sources.length} sources; ${file}`)
+  await running
 }
 
 await runProgram({

@@ -1,5 +1,5 @@
 /**
- * `pnpm bench [log] [csv] [lake] [influx] [path] [spool] [api]`: each line a figure with its peer or physical limit of the same run.
+ * `pnpm bench [log] [csv] [lake] [influx] [path] [spool] [start]`: each line a figure with its peer or physical limit of the same run.
  */
 import { benchCsv } from './csv.bench.ts'
 import { benchInflux } from './influx.bench.ts'
@@ -7,6 +7,7 @@ import { benchLake } from './lake.bench.ts'
 import { benchLog } from './log.bench.ts'
 import { benchPath } from './path.bench.ts'
 import { benchSpool } from './spool.bench.ts'
+import { benchStart } from './start.bench.ts'
 
 const print = (line: string) => void process.stdout.write(`${line}\n`)
 const benches: Record<string, (print: (line: string) => void) => Promise<void>> = {
@@ -16,6 +17,7 @@ const benches: Record<string, (print: (line: string) => void) => Promise<void>> 
   influx: benchInflux,
   path: benchPath,
   spool: benchSpool,
+  start: benchStart,
 }
 
 const named = process.argv.slice(2)
