@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import {
   access,
   appendFile,
@@ -257,6 +258,22 @@ describe('a file that is dropped', () => {
     expect(await readFile(file('done/a.txt'), 'utf8')).toBe('1\n2\n')
     expect(numbers()).toEqual([1, 1, 2])
   })
+
+  it('comes with two thousand others: each is read once, and moved when the cloud has it', async () => {
+    const n = 2_000
+    for (let k = 0; k < n; k++) writeFileSync(file(`${k}.txt`), `${k}\n`)
+    run()
+    await until(
+      () => {
+        cloud.store()
+        return filesIn('done')
+      },
+      names => names.length === n,
+      50_000,
+    )
+    expect(new Set(numbers()).size).toBe(n)
+    expect(countOf(durable)).toBe(n)
+  }, 60_000)
 
   it('is found in folders below, but not in done/ and failed/', async () => {
     run({ pattern: '**/*.txt' })

@@ -123,6 +123,7 @@ interface Move extends Identity {
 type Fate = 'done' | 'failed'
 
 const moveRetryMsMax = 5000
+const movesAtOnceMax = 16
 const hashPieceBytes = 1024 * 1024
 
 export interface DropDeps extends SourceDeps {
@@ -258,26 +259,26 @@ export const openDrop = (options: DropOptions, deps: DropDeps): Source => {
       moveProblems.delete(path)
       state.settle(path)
     }
-    /** Moves what the cloud has. */
-    const moveStored = async () => {
-      for (const path of stored) {
-        const move = state.waits(path)
-        const there = await findFile(folder, path)
-        if (!move || !there || !isSame(there, move)) {
-          // Moved already before a kill, taken away, or replaced by other content, which is read as a new file.
-          settle(path)
-          continue
-        }
-        try {
-          const to = await moveFile(join(folder, path), join(fates[move.to], path))
-          deps.log.info({ file: path, to }, 'the cloud has stored the file: moved')
-          settle(path)
-        } catch (error) {
-          const code = (error as NodeJS.ErrnoException).code
-          if (code === undefined) throw error
-          moveProblems.set(path, moveProblem(path, fates[move.to], code))
-        }
+    const moveOne = async (path: string): Promise<void> => {
+      const move = state.waits(path)
+      const there = await findFile(folder, path)
+      // Moved already before a kill, taken away, or replaced by other content, which is read as a new file.
+      if (!move || !there || !isSame(there, move)) return settle(path)
+      try {
+        const to = await moveFile(join(folder, path), join(fates[move.to], path))
+        deps.log.info({ file: path, to }, 'the cloud has stored the file: moved')
+        settle(path)
+      } catch (error) {
+        const code = (error as NodeJS.ErrnoException).code
+        if (code === undefined) throw error
+        moveProblems.set(path, moveProblem(path, fates[move.to], code))
       }
+    }
+    /** Moves what the cloud has. Each move waits for the disk, so some go at once. */
+    const moveStored = async () => {
+      const paths = [...stored]
+      for (let i = 0; i < paths.length; i += movesAtOnceMax)
+        await Promise.all(paths.slice(i, i + movesAtOnceMax).map(moveOne))
     }
 
     try {
