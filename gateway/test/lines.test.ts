@@ -1,45 +1,7 @@
 import type { Frame } from '@penstock/frame'
 import { rowNs } from '@penstock/frame'
-import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { mergeFrames } from '../src/frame-merger.ts'
-import { createRecordFramer } from '../src/record-framer.ts'
-
-describe('the framer of serial lines', () => {
-  const limit = 20
-  const run = (text: string, cuts: number[], delimiter: string) => {
-    const framer = createRecordFramer(Buffer.from(delimiter, 'latin1'), limit)
-    const bytes = Buffer.from(text, 'latin1')
-    const at = [...new Set(cuts.map(c => c % (bytes.length + 1)))].sort((a, b) => a - b)
-    const records = [...at, bytes.length].flatMap((end, i) => framer.push(bytes.subarray(i === 0 ? 0 : at[i - 1], end)))
-    return {
-      records: records.map(r => (r.tooLong ? 'too long' : Buffer.from(r.bytes).toString('latin1'))),
-      rest: framer.isOpen(),
-    }
-  }
-  const chunk = fc.oneof(fc.constantFrom('\r', '\n', '\r\n', ';'), fc.string({ maxLength: 30, unit: 'grapheme-ascii' }))
-  const text = fc.array(chunk, { maxLength: 20 }).map(parts => parts.join(''))
-
-  it('gives the same records however the bytes come in pieces', () => {
-    void fc.assert(
-      fc.property(text, fc.array(fc.nat()), fc.constantFrom('\n', '\r\n', ';', '\r;\r'), (text, cuts, delimiter) => {
-        const expected = text.split(delimiter).map(record => (record.length > limit ? 'too long' : record))
-        const rest = expected.pop()
-        const seen = run(text, cuts, delimiter)
-        expect(seen.records).toEqual(expected)
-        expect(seen.rest).toBe(rest !== '')
-      }),
-      { numRuns: 300 },
-    )
-  })
-
-  it('keeps no more than its limit of a line without an end', () => {
-    const framer = createRecordFramer(Buffer.from('\n'), limit)
-    for (let i = 0; i < 1000; i++) expect(framer.push(Buffer.alloc(1000, 0x78))).toEqual([])
-    expect(framer.push(Buffer.from('\nok\n'))).toMatchObject([{ tooLong: true }, { tooLong: false }])
-    expect(framer.rest()).toHaveLength(0)
-  })
-})
 
 describe('mergeFrames', () => {
   const row = (ms: number, value: number, more: Partial<Frame> = {}): Frame => ({

@@ -1,5 +1,6 @@
 /** Every format by its kind: what stands under `format:` in a source's configuration. */
 import * as z from 'zod'
+import { binarySchema, createBinary } from './binary.ts'
 import { createCsv, csvSchema } from './csv.ts'
 import type { Decoder, DecoderContext, Resume, SeekDecoder } from './decoder.ts'
 import { createJsonl, jsonlSchema } from './jsonl.ts'
@@ -7,11 +8,17 @@ import { createLines, linesSchema } from './lines.ts'
 import { createWe7000, we7000Schema } from './we7000.ts'
 
 /** Formats of records that stand alone: what a serial line or a message can bring. */
-export const recordFormatSchema = z.discriminatedUnion('kind', [csvSchema, linesSchema, jsonlSchema])
+export const recordFormatSchema = z.discriminatedUnion('kind', [csvSchema, linesSchema, jsonlSchema, binarySchema])
 export type RecordFormat = z.output<typeof recordFormatSchema>
 
 /** Formats of files. */
-export const formatSchema = z.discriminatedUnion('kind', [csvSchema, we7000Schema, linesSchema, jsonlSchema])
+export const formatSchema = z.discriminatedUnion('kind', [
+  csvSchema,
+  we7000Schema,
+  linesSchema,
+  jsonlSchema,
+  binarySchema,
+])
 export type FormatOptions = z.output<typeof formatSchema>
 
 /** Kinds that are read only when the file is complete: a tail must be told when that is. */
@@ -35,5 +42,7 @@ export const createDecoder = (format: FormatOptions, context: DecoderContext, re
       return createLines(format, context, resume)
     case 'jsonl':
       return createJsonl(format, context, resume)
+    case 'binary':
+      return createBinary(format, context, resume)
   }
 }

@@ -1,3 +1,4 @@
+export { type BinaryOptions, binarySchema, createBinary } from './binary.ts'
 export { type CsvOptions, createCsv, csvSchema } from './csv.ts'
 export type {
   Checkpoint,
@@ -20,6 +21,7 @@ export {
 } from './format.ts'
 export { createJsonl, type JsonlOptions, jsonlSchema } from './jsonl.ts'
 export { createLines, type LinesOptions, linesSchema } from './lines.ts'
+export { createScaling, type Scaling } from './scaling.ts'
 export {
   createWe7000,
   STATUS_INDEX_GAP,

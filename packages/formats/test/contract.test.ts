@@ -143,3 +143,28 @@ contract(
     '',
   ]),
 )
+
+contract(
+  'binary',
+  make({
+    kind: 'binary',
+    recordBytes: 11,
+    order: 'big',
+    tags: { device: { column: 'id', map: { '0': 'a', '1': 'b', '2': 'c' } } },
+    fields: [
+      { name: 'id', at: 0, type: 'u8', keep: false },
+      { name: 'level', at: 1, type: 'i16', scale: 0.1, status: { '-1': 'failed' } },
+      { name: 'x', at: 3, type: 'f32' },
+      { name: 'n', at: 7, type: 'bcd', bytes: 2 },
+      { name: 'code', at: 9, type: 'ascii', bytes: 2 },
+    ],
+  }),
+  fc
+    .array(fc.tuple(fc.nat(3), fc.uint8Array({ minLength: 10, maxLength: 10 })), { maxLength: 12 })
+    .chain(records =>
+      fc.nat(10).map(cut => Buffer.concat(records.flatMap(([id, rest]) => [Buffer.of(id), rest])).subarray(cut)),
+    )
+    .map(bytes => new Uint8Array(bytes)),
+  200,
+  false,
+)
