@@ -63,7 +63,7 @@ const run = async (config: GatewayConfig, more: Partial<GatewayDeps> = {}) => {
     await done
   }
   endings.push(end)
-  return { gateway, end, stop }
+  return { gateway, end }
 }
 
 /** Appends numbered rows to a file until it is told to stop; says how many. */
@@ -80,11 +80,13 @@ const writer = (name: string) => {
       await sleep(2)
     }
   })()
-  return async () => {
+  const stop = async () => {
     isStopped = true
     await done
     return rows
   }
+  endings.push(async () => void (await stop()))
+  return stop
 }
 const count = (n: number) => Array.from({ length: n }, (_, i) => i)
 const received = (stream: string) => numbersOf(cloud.envelopes, stream, 'n')
@@ -225,6 +227,36 @@ describe('the gateway', () => {
     expect(batches.flatMap(([, batch]) => batch.frames).reduce((n, f) => n + f.offsetsNs.length, 0)).toBe(rows)
   })
 
+  it('says how old the oldest is of what the cloud has not, also after a restart', async () => {
+    const stopWriting = writer('a')
+    const config = await configOf([tail('a')], { uplink: { kind: 'http', url: 'http://127.0.0.1:1' } })
+    let clockMs = Date.UTC(2026, 5, 1, 12)
+    const now = () => new Date(clockMs)
+    const first = await run(config, { now })
+    const grown = (gateway: Gateway, from: number) =>
+      until(
+        () => gateway.snapshot().spool.nextSeq,
+        n => n > from,
+      )
+    for (let i = 0; i < 5; i++) {
+      const at = await grown(first.gateway, 1)
+      clockMs += 3_600_000
+      await grown(first.gateway, at)
+    }
+    const { spool } = first.gateway.snapshot()
+    expect(spool).toMatchObject({ waiting: spool.nextSeq - 1, oldestAt: '2026-06-01T12:00:00.000Z' })
+    await first.end()
+    const { gateway } = await run(config, { now })
+    expect(gateway.snapshot().spool.oldestAt).toBe('2026-06-01T12:00:00.000Z')
+    const applied = await gateway.apply(await configOf([tail('a')]))
+    expect(applied.rerouted).toBe(true)
+    await stopWriting()
+    await until(
+      () => gateway.snapshot().spool,
+      seen => seen.waiting === 0 && seen.oldestAt === undefined,
+    )
+  })
+
   it('makes the last batch durable when it ends, and goes on behind it when it comes back', async () => {
     const stopWriting = writer('a')
     for (let i = 0; i < 3; i++) {
@@ -235,7 +267,6 @@ describe('the gateway', () => {
         n => n > had,
       )
       await end()
-      endings.pop()
     }
     const rows = await stopWriting()
     await run(await configOf([tail('a')]))
