@@ -16,6 +16,7 @@ import { type GatewayConfig, openSource, type SourceOptions } from './config.ts'
 import { runSource } from './pipeline.ts'
 import { createSender, type SenderRoute, type SenderStats } from './sender.ts'
 import type { Batch, Receipts, Source } from './source.ts'
+import { createSpoolAge } from './spool-age.ts'
 import { createTally } from './tally.ts'
 import type { Uplink } from './uplink.ts'
 import { createHttpUplink } from './uplinks/http.ts'
@@ -83,6 +84,8 @@ export interface GatewaySnapshot {
     full: boolean
     /** Entries that the cloud has not confirmed yet. */
     waiting: number
+    /** When the oldest of them came in, to about a minute, ISO 8601. */
+    oldestAt?: string
     lostEntries: number
   }
   sources: (SourceStatus & { options: Record<string, unknown>; rowsPerMinute: number })[]
@@ -114,6 +117,7 @@ export const openGateway = async (config: GatewayConfig, deps: GatewayDeps): Pro
   const spool = await openSpool(config, log)
   const startedAt = now().toISOString()
   const tally = createTally(now)
+  const age = createSpoolAge(spool, now, error => log.warn({ err: error }, 'the age of the spool could not be kept'))
   const failures = new Map<string, { message: string; atMs: number }>()
   let current = config
   let configuredAt = startedAt
@@ -146,6 +150,7 @@ export const openGateway = async (config: GatewayConfig, deps: GatewayDeps): Pro
   const onBatch = (source: Source, batch: Batch): void => {
     failures.delete(source.id)
     tally.count(source.id, batch)
+    age.appended()
     deps.onBatch?.(source.id, batch)
   }
   const onFailure = (source: Source, error: unknown): void => {
@@ -293,6 +298,8 @@ export const openGateway = async (config: GatewayConfig, deps: GatewayDeps): Pro
     snapshot() {
       const { epoch, oldestSeq, nextSeq, bytes, full, lostEntries } = spool.stats()
       const stats = sender.stats()
+      const firstWaiting = Math.max(stats.through + 1, oldestSeq)
+      const oldestAt = firstWaiting < nextSeq ? age.cameAt(firstWaiting) : undefined
       return {
         gateway: current.gateway,
         version,
@@ -308,7 +315,8 @@ export const openGateway = async (config: GatewayConfig, deps: GatewayDeps): Pro
           bytes,
           bytesMax: current.spool.bytesMax,
           full,
-          waiting: nextSeq - Math.max(stats.through + 1, oldestSeq),
+          waiting: nextSeq - firstWaiting,
+          ...(oldestAt !== undefined && { oldestAt }),
           lostEntries,
         },
         sources: sources.map(({ source, options }) => ({

@@ -3,13 +3,14 @@ import { writeFile } from 'node:fs/promises'
 import { EXIT, UserError } from '@penstock/frame'
 import { type CommandLine, runProgram } from '@penstock/program'
 import { gatewayJsonSchema, loadGatewayConfig } from './config.ts'
+import { followConfig, watchConfig } from './config-watch.ts'
 import { openGateway } from './gateway.ts'
 
 const version = '0.1.0'
 
 const usage = `penstock-gateway ${version}: reads instruments, keeps every reading, sends it to the cloud
 
-  penstock-gateway run <gateway.yaml>              runs until it is stopped
+  penstock-gateway run <gateway.yaml>              runs until it is stopped; takes an edited configuration as it goes on
   penstock-gateway check <gateway.yaml>            says what is wrong with a configuration, or that nothing is
   penstock-gateway check --schema <file>           writes the JSON Schema of the configuration, for editors
 
@@ -28,17 +29,18 @@ const configFile = ({ operands, command }: CommandLine): string => {
 const serve = async (line: CommandLine): Promise<void> => {
   const { log, signal, env } = line
   const file = configFile(line)
-  const config = await loadGatewayConfig(file, env)
-  const gateway = await openGateway(config, {
-    version,
-    configFile: file,
-    now: () => new Date(),
-    random: Math.random,
-    log,
-  })
-  const running = gateway.run(signal)
+  const load = () => loadGatewayConfig(file, env)
+  const watch = await watchConfig(file)
+  line.onHangup(watch.ask)
+  const deps = { version, configFile: file, now: () => new Date(), random: Math.random, log }
+  const config = await load()
+  const gateway = await openGateway(config, deps)
+  const ended = new AbortController()
+  const following = followConfig(gateway, watch.changes(AbortSignal.any([signal, ended.signal])), load, log)
+  const running = gateway.run(signal).finally(() => ended.abort())
   line.ready(`${config.sources.length} sources; ${file}`)
   await running
+  await following
 }
 
 await runProgram({

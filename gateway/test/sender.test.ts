@@ -255,6 +255,32 @@ describe('sender', () => {
     expect(cloud.stored.at(-1)?.text).toBe('entry 6')
   })
 
+  test('ends although the cloud no longer answers, and may go on by another way', async () => {
+    const spool = await open()
+    const cloud = createCloud()
+    const good = createUplink(cloud).uplink
+    const silent: Uplink = {
+      async connect(offline, signal) {
+        const link = await good.connect(offline, signal)
+        return { ...link, status: status => (status.online ? link.status(status) : new Promise(() => {})) }
+      },
+    }
+    const route = { windowBytesMax: 1000, receiptMsMax: 5000, reconnectMsMax: 20 }
+    const { sender, stop } = start(spool, silent, route)
+    await spool.append([body(1)])
+    await vi.waitFor(() => expect(cloud.stored).toHaveLength(1))
+    await stop()
+    const waiting = sender.stored(2, new AbortController().signal)
+    await spool.append([body(2)])
+    sender.reroute({ uplink: good, ...route })
+    const again = new AbortController()
+    const running = sender.run(again.signal)
+    await waiting
+    expect(cloud.stored.map(entry => entry.text)).toEqual(['entry 1', 'entry 2'])
+    again.abort()
+    await running
+  })
+
   test('says that it is offline when it is stopped', async () => {
     const { uplink, statuses } = createUplink(createCloud())
     const { stop } = start(await open(), uplink)

@@ -1,5 +1,6 @@
 /** The edge of both programs: arguments, signals, exit codes, and how a person is told what went wrong. */
 import { setMaxListeners } from 'node:events'
+import { isatty } from 'node:tty'
 import { parseArgs } from 'node:util'
 import { EXIT, UserError } from '@penstock/frame'
 import { createLogger, type Logger } from './logger.ts'
@@ -12,6 +13,11 @@ export interface CommandLine {
   options: Record<string, string | boolean | undefined>
   /** Aborts on SIGINT or SIGTERM; a second one, a second later, ends the program at once. */
   signal: AbortSignal
+  /**
+   * Calls the listener on SIGHUP, the word to a daemon to read its configuration again, instead of ending. Where the
+   * terminal is gone that sent it, the program ends as on SIGTERM. Windows has no such word: there it is never called.
+   */
+  onHangup(listener: () => void): void
   env: NodeJS.ProcessEnv
   log: Logger
   print(text: string): void
@@ -39,11 +45,23 @@ export const runProgram = async ({ name, version, usage, options, commands }: Pr
   // Every source listens for the end: hundreds are no leak.
   setMaxListeners(0, stop.signal)
   let firstAt = 0
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(name, () => {
-      if (stop.signal.aborted && performance.now() - firstAt > forceAfterMs) process.exit(EXIT.failure)
-      if (!stop.signal.aborted) firstAt = performance.now()
-      stop.abort()
+  const end = () => {
+    if (stop.signal.aborted && performance.now() - firstAt > forceAfterMs) process.exit(EXIT.failure)
+    if (!stop.signal.aborted) firstAt = performance.now()
+    stop.abort()
+  }
+  process.on('SIGINT', end)
+  process.on('SIGTERM', end)
+  let isHungUp = false
+  const onHangup = (listener: () => void) => {
+    if (process.platform === 'win32') return
+    const hadTerminal = isatty(1)
+    process.on('SIGHUP', () => {
+      if (!hadTerminal || isatty(1)) return listener()
+      // What is said from here on reaches nobody.
+      for (const out of [process.stdout, process.stderr]) out.on('error', () => {})
+      isHungUp = true
+      end()
     })
   }
   try {
@@ -66,7 +84,8 @@ export const runProgram = async ({ name, version, usage, options, commands }: Pr
       stop.signal.addEventListener('abort', manager.stopping, { once: true })
       if (!stop.signal.aborted) manager.ready(status)
     }
-    await run({ command, operands, options: values, signal: stop.signal, env: process.env, log, print, ready })
+    const { signal } = stop
+    await run({ command, operands, options: values, signal, onHangup, env: process.env, log, print, ready })
   } catch (error) {
     if (error instanceof UserError) {
       complain(error.message)
@@ -75,6 +94,11 @@ export const runProgram = async ({ name, version, usage, options, commands }: Pr
       complain(error instanceof Error ? (error.stack ?? error.message) : String(error))
       process.exitCode = EXIT.failure
     }
+  }
+  if (isHungUp) {
+    // The usual end of it. Node itself would fail at giving back a terminal that is gone.
+    process.removeAllListeners('SIGHUP')
+    process.kill(process.pid, 'SIGHUP')
   }
 }
 
