@@ -5,6 +5,7 @@
  */
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { nearestName } from '@penstock/config'
+import { webResponse } from '@penstock/http'
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type * as z from 'zod'
@@ -22,8 +23,9 @@ import { readingRoutes } from './routes/readings.ts'
 import { recordRoutes } from './routes/records.ts'
 import { siteRoutes } from './routes/sites.ts'
 import { createRequestCounter, systemRoutes } from './routes/system.ts'
-import { webResponse } from './routes/web.ts'
 import { influxResponse, writeRoutes } from './routes/write.ts'
+
+const unbuilt = { build: 'pnpm --filter @penstock/web build', api: '/openapi.json' }
 
 export const createApp = (deps: AppDeps): OpenAPIHono => {
   const app = new OpenAPIHono({ defaultHook: refuseInvalid })
@@ -33,7 +35,7 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
     const problem = asProblem(error, c, deps)
     return influxResponse(problem, c) ?? problemResponse(problem)
   })
-  app.notFound(c => webResponse(deps.web, c) ?? influxResponse(notFound(c), c) ?? problemResponse(notFound(c)))
+  app.notFound(c => webResponse(deps.web, c, unbuilt) ?? influxResponse(notFound(c), c) ?? problemResponse(notFound(c)))
   app.use(async function countRequests(c, next) {
     await next()
     const path = paths().has(c.req.path) ? c.req.path : 'other'

@@ -1,0 +1,5 @@
+export { hostName, isLoopback, refuseForeignOrigin, remoteIsLocal, sameSecret } from './caller.ts'
+export { type EventQueue, eventStream, eventStreamHeaders, type ServerEvent } from './event-stream.ts'
+export { didYouMean, type ParameterError, ProblemError, type ProblemKind, problemResponse } from './problem.ts'
+export { type HttpServer, openServer, type ServerOptions } from './server.ts'
+export { loadWeb, pageHeaders, type WebFile, type WebFiles, webResponse } from './web-files.ts'
