@@ -5,13 +5,13 @@
  */
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { nearestName } from '@penstock/config'
-import { webResponse } from '@penstock/http'
+import { invalidParameters, webResponse } from '@penstock/http'
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type * as z from 'zod'
 import type { AppDeps } from './deps.ts'
 import { HistorianUnavailableError } from './historian.ts'
-import { didYouMean, type ParameterError, ProblemError, problemResponse } from './problem.ts'
+import { didYouMean, ProblemError, problemResponse } from './problem.ts'
 import { checkAccess } from './routes/access.ts'
 import { countRoutes } from './routes/counts.ts'
 import { eventRoutes } from './routes/events.ts'
@@ -96,30 +96,10 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
   function refuseInvalid(result: { success: boolean; error?: unknown }, c: Context): Response | undefined {
     if (result.success) return undefined
     const { issues } = result.error as z.ZodError
-    const names = table.get(c.req.path)?.parameters ?? []
-    const errors = issues.flatMap(issue => parameterErrors(issue, names))
-    const unknown = issues.some(issue => issue.code === 'unrecognized_keys')
-    const detail = errors.map(e => `${e.parameter}: ${e.detail}.${didYouMean(e.suggestion)}`).join(' ')
-    return problemResponse(
-      new ProblemError(400, unknown ? 'unknown-parameter' : 'invalid-parameter', detail, { errors }),
-    )
+    return problemResponse(invalidParameters(issues, table.get(c.req.path)?.parameters ?? []))
   }
 
   return app
-}
-
-const parameterErrors = (issue: z.core.$ZodIssue, names: readonly string[]): ParameterError[] => {
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.slice(0, 16).map(key => {
-      const parameter = key.slice(0, 80)
-      const suggestion = nearestName(parameter, names)
-      const detail = names.length === 0 ? 'no parameter is known here' : `unknown; known are ${names.join(', ')}`
-      return { parameter, detail, ...(suggestion !== undefined && { suggestion }) }
-    })
-  }
-  const parameter = String(issue.path[0] ?? '')
-  const missing = issue.code === 'invalid_type' && issue.input === undefined
-  return [{ parameter, detail: missing ? 'is missing' : issue.message }]
 }
 
 const asProblem = (error: unknown, c: Context, { log }: AppDeps): ProblemError => {

@@ -1,4 +1,6 @@
 /** Errors of an HTTP API as RFC 9457 problem details: one clear sentence, the parameter that it is about, the nearest valid name. */
+import { nearestName } from '@penstock/config'
+import type * as z from 'zod'
 
 /** Kinds of problem; their URIs are `urn:penstock:problem:<kind>`. */
 const titles = {
@@ -75,3 +77,25 @@ export const problemResponse = (problem: ProblemError): Response =>
 /** ` Did you mean "x"?` where something is near, else nothing. */
 export const didYouMean = (suggestion: string | undefined): string =>
   suggestion === undefined ? '' : ` Did you mean "${suggestion}"?`
+
+/** What a check of a query found wrong. @param names of the parameters that are known here */
+export const invalidParameters = (issues: readonly z.core.$ZodIssue[], names: readonly string[]): ProblemError => {
+  const errors = issues.flatMap(issue => parameterErrors(issue, names))
+  const unknown = issues.some(issue => issue.code === 'unrecognized_keys')
+  const detail = errors.map(e => `${e.parameter}: ${e.detail}.${didYouMean(e.suggestion)}`).join(' ')
+  return new ProblemError(400, unknown ? 'unknown-parameter' : 'invalid-parameter', detail, { errors })
+}
+
+const parameterErrors = (issue: z.core.$ZodIssue, names: readonly string[]): ParameterError[] => {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.slice(0, 16).map(key => {
+      const parameter = key.slice(0, 80)
+      const suggestion = nearestName(parameter, names)
+      const detail = names.length === 0 ? 'no parameter is known here' : `unknown; known are ${names.join(', ')}`
+      return { parameter, detail, ...(suggestion !== undefined && { suggestion }) }
+    })
+  }
+  const parameter = String(issue.path[0] ?? '')
+  const missing = issue.code === 'invalid_type' && issue.input === undefined
+  return [{ parameter, detail: missing ? 'is missing' : issue.message }]
+}
