@@ -4,6 +4,7 @@ import { EXIT, UserError } from '@penstock/frame'
 import { type CommandLine, runProgram } from '@penstock/program'
 import { gatewayJsonSchema, loadGatewayConfig } from './config.ts'
 import { openGateway } from './gateway.ts'
+import { createPage } from './page.ts'
 
 const version = '0.1.0'
 
@@ -29,14 +30,20 @@ const serve = async (line: CommandLine): Promise<void> => {
   const { log, signal, env } = line
   const file = configFile(line)
   const config = await loadGatewayConfig(file, env)
+  const now = () => new Date()
+  const page = createPage({ now, log })
   const gateway = await openGateway(config, {
     version,
     configFile: file,
-    now: () => new Date(),
+    now,
     random: Math.random,
     log,
+    onBatch: page.passed,
   })
-  await gateway.run(signal)
+  const ended = new AbortController()
+  const showing = page.run(config, gateway, AbortSignal.any([signal, ended.signal]))
+  await gateway.run(signal).finally(() => ended.abort())
+  await showing
 }
 
 await runProgram({

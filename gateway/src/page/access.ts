@@ -29,9 +29,14 @@ export const checkPageAccess = ({ token, names }: PageAccess): MiddlewareHandler
     }
     refuseOtherSites(c)
     if (token !== undefined && !remoteIsLocal(c) && !shows(c, token)) {
-      throw new ProblemError(401, 'not-authorized', 'From another machine, show the token: as the password of a login.', {
-        headers: { 'www-authenticate': 'Basic realm="Penstock gateway", charset="UTF-8"' },
-      })
+      throw new ProblemError(
+        401,
+        'not-authorized',
+        'From another machine, show the token: as the password of a login.',
+        {
+          headers: { 'www-authenticate': 'Basic realm="Penstock gateway", charset="UTF-8"' },
+        },
+      )
     }
     await next()
   }

@@ -4,7 +4,8 @@
  *
  *     request ─► access ─► query checked strictly ─► snapshot, live, ledger, sample ─► JSON or server-sent events
  */
-import type { LedgerLine } from '@penstock/frame'
+import type { FileBytes } from '@penstock/formats'
+import { isZone, type LedgerLine } from '@penstock/frame'
 import {
   type EventQueue,
   eventStream,
@@ -20,11 +21,24 @@ import { type Context, Hono } from 'hono'
 import * as z from 'zod'
 import type { GatewaySnapshot } from '../gateway.ts'
 import type { Live, Passed } from '../live.ts'
-import type { SampleReport, SampleRequest } from '../sample.ts'
 import { checkPageAccess, type PageAccess } from './access.ts'
 import type { WaitingClock } from './forecast.ts'
 import { readParts, type StateHub } from './state.ts'
 import type { Uploads } from './upload.ts'
+
+export interface PageSampleRequest {
+  name: string
+  file: FileBytes
+  site: string
+  device: string
+  stream: string
+  zone: string
+  zoneIsGiven: boolean
+  rowsMax: number
+  rejectsMax: number
+  readBytesMax: number
+  signal: AbortSignal
+}
 
 export interface PageAppDeps {
   snapshot(): GatewaySnapshot
@@ -32,7 +46,8 @@ export interface PageAppDeps {
   clock: Pick<WaitingClock, 'since'>
   hub: StateHub
   uploads: Uploads
-  readSample(request: SampleRequest): Promise<SampleReport>
+  /** Reads a file as a source would, storing nothing; what it resolves with is answered as JSON. */
+  readSample?: (request: PageSampleRequest) => Promise<unknown>
   access: PageAccess
   /** The built page; left out, `/` says how to build it. */
   files(): WebFiles | undefined
@@ -73,7 +88,7 @@ const queries = {
     site: name.optional(),
     device: name.default('device'),
     stream: name.default('stream'),
-    zone: name.optional(),
+    zone: name.refine(isZone, 'is not an IANA time zone, such as Europe/Paris').optional(),
   }),
 }
 
@@ -136,15 +151,18 @@ export const createPageApp = (deps: PageAppDeps): Hono => {
     return events(c, () => tapQueue(live, source, c.req.raw.signal))
   })
   app.post('/api/sniff', async c => {
-    const { name, site = deps.site, zone = deps.zone, device, stream } = queryOf(c, queries.sniff)
+    const { name, site = deps.site, zone, device, stream } = queryOf(c, queries.sniff)
     const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
     if (type !== 'application/octet-stream') {
       throw new ProblemError(415, 'unsupported-media-type', 'Send the file as application/octet-stream.')
     }
+    const { readSample } = deps
+    if (!readSample) throw new ProblemError(503, 'not-ready', 'This gateway does not look at files.')
     const { rowsMax, rejectsMax, readBytesMax, readMsMax } = sampleLimits
     const signal = AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(readMsMax)])
+    const where = { name, site, device, stream, zone: zone ?? deps.zone, zoneIsGiven: zone !== undefined }
     const report = await deps.uploads.receive(c.req.raw.body, file =>
-      deps.readSample({ name, file, site, device, stream, zone, rowsMax, rejectsMax, readBytesMax, signal }),
+      readSample({ ...where, file, rowsMax, rejectsMax, readBytesMax, signal }),
     )
     return json(report)
   })
@@ -160,8 +178,7 @@ const secured = (response: Response): Response => {
   for (const [key, value] of Object.entries(pageHeaders)) response.headers.set(key, value)
   return response
 }
-const json = (value: unknown): Response =>
-  secured(Response.json(value, { headers: { 'cache-control': 'no-store' } }))
+const json = (value: unknown): Response => secured(Response.json(value, { headers: { 'cache-control': 'no-store' } }))
 
 const events = (c: Context, subscribe: () => EventQueue | undefined): Response => {
   const queue = subscribe()

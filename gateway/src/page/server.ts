@@ -1,11 +1,10 @@
 /** Opens the page where it can be had. A page is never a reason to lose a reading: whatever fails here is a warning. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadWeb, openServer, type WebFiles } from '@penstock/http'
-import type { GatewayConfig } from '../config.ts'
+import type { PageConfig } from '../config.ts'
 import type { GatewaySnapshot } from '../gateway.ts'
 import type { Live } from '../live.ts'
-import { readSample } from '../sample.ts'
-import { createPageApp } from './app.ts'
+import { createPageApp, type PageAppDeps } from './app.ts'
 import { createWaitingClock } from './forecast.ts'
 import { createStateHub, readParts } from './state.ts'
 import { createUploads } from './upload.ts'
@@ -20,15 +19,14 @@ const limits = {
 }
 
 export interface PageOptions {
-  page: Exclude<GatewayConfig['page'], false>
+  page: PageConfig
   snapshot(): GatewaySnapshot
   live: Live
-  /** The built page: `dashboards/gateway/dist`, or where a package puts it. */
-  webDir: string
+  readSample?: NonNullable<PageAppDeps['readSample']>
+  /** Folders where the built page may be; the first that holds one. */
+  webDirs: readonly string[]
   /** For files that are looked at, for as long as that takes. */
   uploadDir: string
-  site: string
-  zone: string
   now(): Date
   log: {
     info(o: object, m: string): void
@@ -42,7 +40,7 @@ export const runPage = async (options: PageOptions, signal: AbortSignal): Promis
   const { page, snapshot, live, now, log } = options
   const clock = createWaitingClock(now().getTime())
   const looking = setInterval(() => clock.look(snapshot().spool.nextSeq, now().getTime()), limits.changesEveryMs)
-  const parts = { snapshot, live, clock, zone: options.zone }
+  const parts = { snapshot, live, clock, zone: page.zone }
   const hub = createStateHub({
     read: () => readParts(parts),
     now,
@@ -51,7 +49,7 @@ export const runPage = async (options: PageOptions, signal: AbortSignal): Promis
   })
   let files: WebFiles | undefined
   const app = createPageApp({
-    ...{ ...options, clock, hub, readSample, access: page, files: () => files },
+    ...{ ...options, site: page.site, zone: page.zone, clock, hub, access: page, files: () => files },
     uploads: createUploads({
       folder: options.uploadDir,
       fileBytesMax: limits.uploadBytesMax,
@@ -60,7 +58,7 @@ export const runPage = async (options: PageOptions, signal: AbortSignal): Promis
   })
   try {
     clock.look(snapshot().spool.nextSeq, now().getTime())
-    files = await loadWeb(options.webDir)
+    for (const dir of options.webDirs) files ??= await loadWeb(dir)
     await listen(options, app.fetch, signal)
   } catch (error) {
     if (!signal.aborted) log.warn({ err: error }, 'the page of the gateway has ended; readings are kept all the same')

@@ -40,7 +40,10 @@ export const readParts = ({ snapshot, live, clock, zone }: PartsOptions): Parts 
   })
   for (const stream of live.streams()) {
     const { site, device, stream: name } = stream
-    parts.set(`stream/${JSON.stringify([site, device, name])}`, { ...stream, rowsPerMinute: round(stream.rowsPerMinute) })
+    parts.set(`stream/${JSON.stringify([site, device, name])}`, {
+      ...stream,
+      rowsPerMinute: round(stream.rowsPerMinute),
+    })
   }
   files.slice(-filesToldMax).forEach(line => {
     parts.set(`file/${JSON.stringify([line.source, line.file])}`, line)
