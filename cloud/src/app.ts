@@ -5,12 +5,13 @@
  */
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { nearestName } from '@penstock/config'
+import { invalidParameters, webResponse } from '@penstock/http'
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type * as z from 'zod'
 import type { AppDeps } from './deps.ts'
 import { HistorianUnavailableError } from './historian.ts'
-import { didYouMean, type ParameterError, ProblemError, problemResponse } from './problem.ts'
+import { didYouMean, ProblemError, problemResponse } from './problem.ts'
 import { checkAccess } from './routes/access.ts'
 import { countRoutes } from './routes/counts.ts'
 import { eventRoutes } from './routes/events.ts'
@@ -22,8 +23,9 @@ import { readingRoutes } from './routes/readings.ts'
 import { recordRoutes } from './routes/records.ts'
 import { siteRoutes } from './routes/sites.ts'
 import { createRequestCounter, systemRoutes } from './routes/system.ts'
-import { webResponse } from './routes/web.ts'
 import { influxResponse, writeRoutes } from './routes/write.ts'
+
+const unbuilt = { build: 'pnpm --filter @penstock/web build', api: '/openapi.json' }
 
 export const createApp = (deps: AppDeps): OpenAPIHono => {
   const app = new OpenAPIHono({ defaultHook: refuseInvalid })
@@ -33,7 +35,7 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
     const problem = asProblem(error, c, deps)
     return influxResponse(problem, c) ?? problemResponse(problem)
   })
-  app.notFound(c => webResponse(deps.web, c) ?? influxResponse(notFound(c), c) ?? problemResponse(notFound(c)))
+  app.notFound(c => webResponse(deps.web, c, unbuilt) ?? influxResponse(notFound(c), c) ?? problemResponse(notFound(c)))
   app.use(async function countRequests(c, next) {
     await next()
     const path = paths().has(c.req.path) ? c.req.path : 'other'
@@ -94,30 +96,10 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
   function refuseInvalid(result: { success: boolean; error?: unknown }, c: Context): Response | undefined {
     if (result.success) return undefined
     const { issues } = result.error as z.ZodError
-    const names = table.get(c.req.path)?.parameters ?? []
-    const errors = issues.flatMap(issue => parameterErrors(issue, names))
-    const unknown = issues.some(issue => issue.code === 'unrecognized_keys')
-    const detail = errors.map(e => `${e.parameter}: ${e.detail}.${didYouMean(e.suggestion)}`).join(' ')
-    return problemResponse(
-      new ProblemError(400, unknown ? 'unknown-parameter' : 'invalid-parameter', detail, { errors }),
-    )
+    return problemResponse(invalidParameters(issues, table.get(c.req.path)?.parameters ?? []))
   }
 
   return app
-}
-
-const parameterErrors = (issue: z.core.$ZodIssue, names: readonly string[]): ParameterError[] => {
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.slice(0, 16).map(key => {
-      const parameter = key.slice(0, 80)
-      const suggestion = nearestName(parameter, names)
-      const detail = names.length === 0 ? 'no parameter is known here' : `unknown; known are ${names.join(', ')}`
-      return { parameter, detail, ...(suggestion !== undefined && { suggestion }) }
-    })
-  }
-  const parameter = String(issue.path[0] ?? '')
-  const missing = issue.code === 'invalid_type' && issue.input === undefined
-  return [{ parameter, detail: missing ? 'is missing' : issue.message }]
 }
 
 const asProblem = (error: unknown, c: Context, { log }: AppDeps): ProblemError => {

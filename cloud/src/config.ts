@@ -10,6 +10,7 @@ import {
   secret,
 } from '@penstock/config'
 import { EXIT, nameSchema, UserError } from '@penstock/frame'
+import { isLoopback } from '@penstock/http'
 import * as z from 'zod'
 import { type HistorianConfig, historianSchema, readHistorians } from './historian-config.ts'
 import { lineMappingSchema } from './lines.ts'
@@ -152,10 +153,6 @@ export interface CloudConfig {
   sparkplug?: SparkplugConfig
   write: Checked['write']
 }
-
-/** 127.0.0.0/8, ::1 and localhost; also as an IPv4 address mapped into IPv6. */
-export const isLoopback = (address: string): boolean =>
-  address === 'localhost' || address === '::1' || /^(::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(address)
 
 /**
  * Reads, checks, and fetches the secrets.

@@ -1,5 +1,6 @@
 /** What the HTTP API stands on: values that `main.ts` passes in. */
 import type { Receipt, Status } from '@penstock/frame'
+import type { WebFiles } from '@penstock/http'
 import type { LogStats } from '@penstock/log'
 import type { Registry } from 'prom-client'
 import type { GatewayCredential } from './config.ts'
@@ -8,7 +9,6 @@ import type { Ingest } from './ingest.ts'
 import type { LineMapping } from './lines.ts'
 import type { Live } from './projectors/live.ts'
 import type { Records } from './projectors/records.ts'
-import type { WebFiles } from './routes/web.ts'
 import type { Sites } from './sites.ts'
 
 export interface AppDeps {

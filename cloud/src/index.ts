@@ -1,3 +1,4 @@
+export { type HttpServer, loadWeb, openServer, type WebFiles } from '@penstock/http'
 export { Registry } from 'prom-client'
 export { createApp } from './app.ts'
 export {
@@ -21,6 +22,4 @@ export { createHistorianProjector } from './projectors/historian.ts'
 export { createLive, type Live, type LiveEvent } from './projectors/live.ts'
 export { openRecords, type Records, RecordsDamagedError } from './projectors/records.ts'
 export { createRollupProjector } from './projectors/rollup.ts'
-export { loadWeb, type WebFiles } from './routes/web.ts'
-export { type HttpServer, openServer } from './server.ts'
 export { createSites, type Site, type SiteConfig, type Sites, siteSchema, sitesSchema } from './sites.ts'

@@ -1,5 +1,6 @@
 /** The app over the in-memory historian, for tests: `world.get(path)` asks it, everything behind it is at hand. */
 import { type Frame, formatNs, type Receipt, type Status, zoneOf } from '@penstock/frame'
+import type { ServerOptions } from '@penstock/http'
 import { Registry } from 'prom-client'
 import { createApp } from '../src/app.ts'
 import type { Access, AppDeps } from '../src/deps.ts'
@@ -8,7 +9,6 @@ import { createMemoryHistorian } from '../src/historians/memory.ts'
 import { lineMappingSchema } from '../src/lines.ts'
 import { createLive, type Live } from '../src/projectors/live.ts'
 import type { Records } from '../src/projectors/records.ts'
-import type { ServerOptions } from '../src/server.ts'
 import { createSites, sitesSchema } from '../src/sites.ts'
 
 export const nowMs = Date.parse('2024-08-01T12:00:00Z')

@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
+import { loadWeb, type WebFiles } from '@penstock/http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadWeb, type WebFiles } from '../src/routes/web.ts'
 import { createWorld, problemOf } from './app-world.ts'
 
 describe('system routes', () => {

@@ -2,8 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EXIT, UserError } from '@penstock/frame'
+import { isLoopback } from '@penstock/http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { cloudJsonSchema, isLoopback, loadCloudConfig } from '../src/config.ts'
+import { cloudJsonSchema, loadCloudConfig } from '../src/config.ts'
 
 let dir: string
 let n = 0

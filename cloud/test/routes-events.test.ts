@@ -1,8 +1,8 @@
 /** Server-sent events over real sockets. */
 import { connect, type Socket } from 'node:net'
+import { type HttpServer, openServer } from '@penstock/http'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createLive } from '../src/projectors/live.ts'
-import { type HttpServer, openServer } from '../src/server.ts'
 import { createWorld, frameOf, hourRows, problemOf, type World } from './app-world.ts'
 
 const closers: (() => unknown)[] = []

@@ -1,7 +1,7 @@
 import { request } from 'node:http'
 import { encodeStatus, type Status } from '@penstock/frame'
+import { openServer } from '@penstock/http'
 import { describe, expect, it } from 'vitest'
-import { openServer } from '../src/server.ts'
 import { createWorld, problemOf, type World } from './app-world.ts'
 
 const octets = { 'content-type': 'application/octet-stream' }

@@ -14,6 +14,7 @@ import {
   zone,
 } from '@penstock/config'
 import { LIMITS, nameSchema } from '@penstock/frame'
+import { isLoopback } from '@penstock/http'
 import * as z from 'zod'
 import type { Source } from './source.ts'
 import { type DropOptions, dropOptions, openDrop } from './sources/drop.ts'
@@ -86,6 +87,23 @@ const spoolSchema = z.strictObject({
     .describe('How long a batch may wait so that others share its sync; more on an SD card'),
 })
 
+const host = z.string().min(1).max(253)
+const pageSchema = z.strictObject({
+  host: host
+    .default('127.0.0.1')
+    .describe('Address of the page; beyond loopback `token` or `open: true` is needed. 0.0.0.0: every address'),
+  port: z.int().min(0).max(65_535).default(8081),
+  names: z
+    .array(host)
+    .max(64)
+    .default([])
+    .describe('Names under which browsers reach the page, besides addresses and localhost, e.g. gateway.lab.example'),
+  token: secret
+    .optional()
+    .describe("Whoever comes from another machine shows it as the password of the browser's login, with any user name"),
+  open: z.boolean().default(false).describe('true: whoever reaches the address sees the readings, without a token'),
+})
+
 const sourceSchema = z.discriminatedUnion('kind', [tailOptions, dropOptions, serialOptions, simulateOptions])
 
 export const gatewayConfigSchema = z
@@ -98,6 +116,10 @@ export const gatewayConfigSchema = z
     data: path.default('data').describe('Folder of the spool'),
     spool: spoolSchema.prefault({}),
     uplink: uplinkSchema,
+    page: z
+      .union([z.literal(false), pageSchema], { error: 'expected `false`, or host, port, names, token, open' })
+      .prefault({})
+      .describe("The gateway's own page: http://127.0.0.1:8081 where nothing is said; false: none"),
     sources: z
       .array(sourceSchema)
       .min(1)
@@ -116,6 +138,12 @@ export const gatewayConfigSchema = z
         { when: ({ value }) => Array.isArray(value) },
       ),
   })
+  .superRefine(({ page }, context) => {
+    if (page === false || isLoopback(page.host) || page.token || page.open) return
+    // The page shows readings and takes files: nobody opens it to a network without having said so.
+    const message = `is missing: ${page.host} is reached from other machines; name a token, or say \`open: true\` where everyone there may see the readings`
+    context.addIssue({ code: 'custom', message, path: ['page', 'token'] })
+  })
   .superRefine(({ sources, zone }, context) => {
     // A zone that nobody named would move every local time in silence.
     for (const [i, source] of sources.entries()) {
@@ -131,6 +159,17 @@ type Sending = Pick<Checked['uplink'], 'windowBytesMax' | 'receiptMsMax' | 'reco
 
 export type SourceOptions = TailOptions | DropOptions | SerialOptions | SimulateOptions
 
+export interface PageConfig {
+  host: string
+  port: number
+  names: readonly string[]
+  /** What requests from beyond this machine show; none: they need nothing. */
+  token?: string
+  /** With what a file is read that is only looked at. */
+  site: string
+  zone: string
+}
+
 export interface GatewayConfig {
   gateway: string
   /** Absolute. */
@@ -141,6 +180,8 @@ export interface GatewayConfig {
       | { kind: 'mqtt'; url: string; username?: string; password?: string; caFile?: string }
       | { kind: 'http'; url: string; token?: string }
     )
+  /** `undefined`: none. */
+  page?: PageConfig
   /** With absolute paths, and the gateway's site and zone where they name none. */
   sources: SourceOptions[]
 }
@@ -158,9 +199,20 @@ export const loadGatewayConfig = async (
     dataDir: resolvePath(file, checked.data),
     spool: { ...spoolRest, ...(segmentBytesMax !== undefined && { segmentBytesMax }) },
     uplink: await uplinkOf(checked, file, env),
+    ...(checked.page !== false && { page: await pageOf(checked, checked.page, file, env) }),
     sources: checked.sources.map(source => placed(source, checked, file)),
   }
 }
+
+const pageOf = async (
+  { gateway, site = gateway, zone = 'UTC' }: Checked,
+  { token, names, host, port }: Exclude<Checked['page'], false>,
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<PageConfig> => ({
+  ...{ host, port, names, site, zone },
+  ...(token && { token: await readSecret(token, file, env) }),
+})
 
 const uplinkOf = async (
   { uplink }: Checked,

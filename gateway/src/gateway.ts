@@ -46,8 +46,8 @@ export interface GatewayDeps {
   /** 0 … 1, for the jitter of waits. */
   random(): number
   log: GatewayLog
-  /** Given each batch when it is durable. Cheap; never throws. */
-  onBatch?(source: string, batch: Batch): void
+  /** Given each batch when it is durable, with the bytes that it took. Cheap; never throws. */
+  onBatch?(source: string, batch: Batch, bytes: number): void
   /** A source that is to end and waits (the spool is full, a disk does not answer) is given up after so long. Default 5,000. */
   stopMsMax?: number
 }
@@ -147,11 +147,11 @@ export const openGateway = async (config: GatewayConfig, deps: GatewayDeps): Pro
     return { health: 'failing', message: failure.message }
   }
 
-  const onBatch = (source: Source, batch: Batch): void => {
+  const onBatch = (source: Source, batch: Batch, bytes: number): void => {
     failures.delete(source.id)
     tally.count(source.id, batch)
     age.appended()
-    deps.onBatch?.(source.id, batch)
+    deps.onBatch?.(source.id, batch, bytes)
   }
   const onFailure = (source: Source, error: unknown): void => {
     const reason = error instanceof Error ? error.message : String(error)

@@ -5,6 +5,7 @@ import { type CommandLine, runProgram } from '@penstock/program'
 import { gatewayJsonSchema, loadGatewayConfig } from './config.ts'
 import { followConfig, watchConfig } from './config-watch.ts'
 import { openGateway } from './gateway.ts'
+import { createPage } from './page.ts'
 
 const version = '0.1.0'
 
@@ -32,15 +33,19 @@ const serve = async (line: CommandLine): Promise<void> => {
   const load = () => loadGatewayConfig(file, env)
   const watch = await watchConfig(file)
   line.onHangup(watch.ask)
-  const deps = { version, configFile: file, now: () => new Date(), random: Math.random, log }
+  const now = () => new Date()
+  const page = createPage({ now, log })
   const config = await load()
+  const deps = { version, configFile: file, now, random: Math.random, log, onBatch: page.passed }
   const gateway = await openGateway(config, deps)
   const ended = new AbortController()
-  const following = followConfig(gateway, watch.changes(AbortSignal.any([signal, ended.signal])), load, log)
+  const stopped = AbortSignal.any([signal, ended.signal])
+  const following = followConfig(gateway, watch.changes(stopped), load, log)
+  const showing = page.run(config, gateway, stopped)
   const running = gateway.run(signal).finally(() => ended.abort())
   line.ready(`${config.sources.length} sources; ${file}`)
   await running
-  await following
+  await Promise.all([following, showing])
 }
 
 await runProgram({

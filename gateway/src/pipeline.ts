@@ -13,8 +13,8 @@ export interface PipelineOptions {
   retryMsMax: number
   /** Gives up an append that waits (the spool is full), and any later one: for a source that did not stop in time. */
   withdraw?: AbortSignal
-  /** Told of each batch when it is durable. */
-  onBatch?(source: Source, batch: Batch): void
+  /** Told of each batch when it is durable, and of the bytes that it took in the spool. */
+  onBatch?(source: Source, batch: Batch, bytes: number): void
   /** Told why the source is started again. */
   onFailure?(source: Source, error: unknown): void
 }
@@ -28,8 +28,13 @@ export const runSource = async (options: PipelineOptions, signal: AbortSignal): 
     try {
       for await (const batch of source.batches(resumeOf(source, spool), signal)) {
         withdraw?.throwIfAborted()
-        await spool.append(encodeBatch(batch), prefixed(source, batch.cursor), withdraw)
-        onBatch?.(source, batch)
+        const bodies = encodeBatch(batch)
+        await spool.append(bodies, prefixed(source, batch.cursor), withdraw)
+        onBatch?.(
+          source,
+          batch,
+          bodies.reduce((sum, body) => sum + body.length, 0),
+        )
         waitMs = 250
       }
       return

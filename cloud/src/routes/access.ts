@@ -7,21 +7,11 @@
  * - A page of another site may neither write (its Origin is not ours) nor read through a name that it made point here
  *   (the Host is not ours).
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { nameSchema } from '@penstock/frame'
+import { hostName, isLoopback, refuseForeignOrigin, remoteIsLocal, sameSecret } from '@penstock/http'
 import type { Context, MiddlewareHandler } from 'hono'
-import { isLoopback } from '../config.ts'
 import type { Access } from '../deps.ts'
 import { ProblemError } from '../problem.ts'
-
-interface NodeEnv {
-  incoming?: { socket?: { remoteAddress?: string } }
-}
-const remoteIsLocal = (c: Context): boolean =>
-  isLoopback((c.env as NodeEnv | undefined)?.incoming?.socket?.remoteAddress ?? '')
-
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-const same = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b))
 
 interface Credential {
   username?: string
@@ -79,7 +69,7 @@ export const checkAccess = (access: Access): MiddlewareHandler => {
 
 const mayPass = (c: Context, access: Access): boolean => {
   const credentials = credentialsOf(c)
-  if (credentials.some(({ secret }) => same(secret, access.token ?? ''))) return true
+  if (credentials.some(({ secret }) => sameSecret(secret, access.token ?? ''))) return true
   return isWrite(c) && access.gateways !== undefined && findGateway(credentials, access) !== undefined
 }
 
@@ -87,26 +77,11 @@ const writePaths = new Set(['/v1/frames', '/v1/status', '/v1/readings'])
 const isWrite = ({ req }: Context): boolean =>
   isInfluxPath(req.path) || (req.method === 'POST' && writePaths.has(req.path))
 
-const hostName = (host: string | undefined): string | undefined =>
-  host
-    ?.toLowerCase()
-    .replace(/:\d+$/, '')
-    .replace(/^\[(.*)\]$/, '$1')
-
-const refuseForeignOrigin = (c: Context): void => {
-  const origin = c.req.header('origin')
-  if (origin === undefined) return
-  const host = c.req.header('host')
-  if (host === undefined || !URL.canParse(origin) || new URL(origin).host !== host) {
-    throw new ProblemError(403, 'forbidden', 'A page of another origin may not write here.')
-  }
-}
-
 const findGateway = (credentials: readonly Credential[], access: Access): string | undefined => {
   let found: string | undefined
   for (const gateway of access.gateways ?? []) {
     for (const { username, secret } of credentials) {
-      if (same(gateway.password, secret) && (username === undefined || username === gateway.username))
+      if (sameSecret(gateway.password, secret) && (username === undefined || username === gateway.username))
         found = gateway.id
     }
   }

@@ -32,7 +32,7 @@ const types: Record<string, string> = {
 const filesMax = 200
 const fileBytesMax = 4 * 1024 * 1024
 
-/** Reads a build (`dashboards/web/dist`) whole. `undefined` where there is none. */
+/** Reads a build (a `dist` folder) whole. `undefined` where there is none. */
 export const loadWeb = async (dir: string): Promise<WebFiles | undefined> => {
   let entries: Awaited<ReturnType<typeof list>>
   try {
@@ -83,16 +83,21 @@ export const pageHeaders = {
   'cross-origin-resource-policy': 'same-origin',
 } as const
 
-const notBuilt =
-  '<!doctype html><meta charset="utf-8"><title>Penstock</title><p>The page is not built yet: run <code>pnpm --filter @penstock/web build</code> and start again. The API is at <a href="/openapi.json">/openapi.json</a>.'
+/** Where the page is not built: how to build it, and an address that answers all the same. */
+export interface Unbuilt {
+  build: string
+  api: string
+}
+const notBuilt = ({ build, api }: Unbuilt): string =>
+  `<!doctype html><meta charset="utf-8"><title>Penstock</title><p>The page is not built yet: run <code>${build}</code> and start again. The API is at <a href="${api}">${api}</a>.`
 
 /** Answers a GET or HEAD of the page; `undefined` where no file has this path. */
-export const webResponse = (files: WebFiles | undefined, c: Context): Response | undefined => {
+export const webResponse = (files: WebFiles | undefined, c: Context, unbuilt: Unbuilt): Response | undefined => {
   if (c.req.method !== 'GET' && c.req.method !== 'HEAD') return undefined
   const file = files?.get(c.req.path)
   if (!file) {
     if (files || c.req.path !== '/') return undefined
-    return new Response(notBuilt, {
+    return new Response(notBuilt(unbuilt), {
       status: 503,
       headers: { ...pageHeaders, 'content-type': 'text/html; charset=utf-8' },
     })
