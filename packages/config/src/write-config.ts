@@ -142,9 +142,9 @@ const shorten = (document: Document): void => {
     Collection(_key, node, path) {
       const depth = path.filter(isCollection).length
       const parent = path.filter(isCollection).at(-1)
-      if (depth === 0 || (depth === 1 && isSeq(parent))) return
+      if (depth === 0 || (depth === 1 && isSeq(parent))) return undefined
       if (JSON.stringify(node.toJSON()).length <= flowCharsMax && !hasComment(node)) node.flow = true
-      if (node.flow) return visit.SKIP
+      return node.flow ? visit.SKIP : undefined
     },
   })
 }
@@ -153,7 +153,7 @@ const hasComment = (node: YAMLMap | YAMLSeq): boolean => {
   let found = false
   visit(node, {
     Node(_key, inner) {
-      if (!inner.commentBefore || inner === node) return
+      if (!inner.commentBefore || inner === node) return undefined
       found = true
       return visit.BREAK
     },
