@@ -326,60 +326,65 @@ const keepJournalSmall = async (
 
 const rebuildable = ['historian', 'rollup', 'records'] as const
 
+const check = async (line: CommandLine): Promise<void> => {
+  if (typeof line.options.schema === 'string') {
+    await writeFile(line.options.schema, `${JSON.stringify(cloudJsonSchema(), null, 2)}\n`)
+    line.print(`wrote ${line.options.schema}`)
+    if (line.operands.length === 0) return
+  }
+  const file = configFile(line)
+  const { sites, broker, historians, dataDir } = await loadCloudConfig(file, line.env)
+  const where = broker.kind === 'embedded' ? `embedded broker on ${broker.host}:${broker.port}` : `broker ${broker.url}`
+  const kept = historians.map(historianText).join(' and ')
+  for (const historian of historians) {
+    if (historian.kind === 'influx') line.print(`${file}: historian: ${await checkInflux(historian)}`)
+  }
+  line.print(`${file}: ok: ${sites.length} sites, ${where}, historian ${kept}, data in ${dataDir}`)
+}
+
+const rebuild = async (line: CommandLine): Promise<void> => {
+  const config = await loadCloudConfig(configFile(line), line.env)
+  const named = line.operands.slice(1)
+  const wrong = named.find(name => !rebuildable.some(known => known === name))
+  if (wrong !== undefined) {
+    throw new UserError(`rebuild: "${wrong}" is no projection; expected ${rebuildable.join(', ')}`, EXIT.usage)
+  }
+  const what = named.length > 0 ? named : [...rebuildable]
+  // Nobody else may be at work on these files.
+  const journal = await openJournal(config, line.log)
+  try {
+    const { dataDir, historians } = config
+    const [memoryMiBMax, log] = [limits.lakeMemoryMiBMax, line.log]
+    await deleteProjections(what, {
+      dataDir,
+      historians,
+      journal: journal.stats(),
+      memoryMiBMax,
+      now: Date.now,
+      log,
+    })
+  } finally {
+    await journal.close()
+  }
+  line.print(
+    `deleted ${what.join(', ')}: the next run builds them again from ${journal.stats().nextSeq - 1} journal entries`,
+  )
+}
+
 await runProgram({
   name: 'penstock-cloud',
   version,
   usage,
-  options: ['schema'],
   commands: {
-    async run(line) {
-      const config = await loadCloudConfig(configFile(line), line.env)
-      while ((await serve(config, line)) === 'again');
-      line.log.info({}, 'the cloud has stopped')
+    run: {
+      isService: true,
+      async run(line) {
+        const config = await loadCloudConfig(configFile(line), line.env)
+        while ((await serve(config, line)) === 'again');
+        line.log.info({}, 'the cloud has stopped')
+      },
     },
-    async check(line) {
-      if (typeof line.options.schema === 'string') {
-        await writeFile(line.options.schema, `${JSON.stringify(cloudJsonSchema(), null, 2)}\n`)
-        line.print(`wrote ${line.options.schema}`)
-        if (line.operands.length === 0) return
-      }
-      const file = configFile(line)
-      const { sites, broker, historians, dataDir } = await loadCloudConfig(file, line.env)
-      const where =
-        broker.kind === 'embedded' ? `embedded broker on ${broker.host}:${broker.port}` : `broker ${broker.url}`
-      const kept = historians.map(historianText).join(' and ')
-      for (const historian of historians) {
-        if (historian.kind === 'influx') line.print(`${file}: historian: ${await checkInflux(historian)}`)
-      }
-      line.print(`${file}: ok: ${sites.length} sites, ${where}, historian ${kept}, data in ${dataDir}`)
-    },
-    async rebuild(line) {
-      const config = await loadCloudConfig(configFile(line), line.env)
-      const named = line.operands.slice(1)
-      const wrong = named.find(name => !rebuildable.some(known => known === name))
-      if (wrong !== undefined) {
-        throw new UserError(`rebuild: "${wrong}" is no projection; expected ${rebuildable.join(', ')}`, EXIT.usage)
-      }
-      const what = named.length > 0 ? named : [...rebuildable]
-      // Nobody else may be at work on these files.
-      const journal = await openJournal(config, line.log)
-      try {
-        const { dataDir, historians } = config
-        const [memoryMiBMax, log] = [limits.lakeMemoryMiBMax, line.log]
-        await deleteProjections(what, {
-          dataDir,
-          historians,
-          journal: journal.stats(),
-          memoryMiBMax,
-          now: Date.now,
-          log,
-        })
-      } finally {
-        await journal.close()
-      }
-      line.print(
-        `deleted ${what.join(', ')}: the next run builds them again from ${journal.stats().nextSeq - 1} journal entries`,
-      )
-    },
+    check: { options: { schema: 'string' }, run: check },
+    rebuild: { run: rebuild },
   },
 })

@@ -48,23 +48,24 @@ const serve = async (line: CommandLine): Promise<void> => {
   await Promise.all([following, showing])
 }
 
+const check = async (line: CommandLine): Promise<void> => {
+  if (typeof line.options.schema === 'string') {
+    await writeFile(line.options.schema, `${JSON.stringify(gatewayJsonSchema(), null, 2)}\n`)
+    line.print(`wrote ${line.options.schema}`)
+    if (line.operands.length === 0) return
+  }
+  const file = configFile(line)
+  const { gateway, sources, uplink, dataDir } = await loadGatewayConfig(file, line.env)
+  const kinds = sources.map(source => `${source.id} (${source.kind})`).join(', ')
+  line.print(`${file}: ok: gateway ${gateway}; sources ${kinds}; uplink ${uplink.url}; data in ${dataDir}`)
+}
+
 await runProgram({
   name: 'penstock-gateway',
   version,
   usage,
-  options: ['schema'],
   commands: {
-    run: serve,
-    async check(line) {
-      if (typeof line.options.schema === 'string') {
-        await writeFile(line.options.schema, `${JSON.stringify(gatewayJsonSchema(), null, 2)}\n`)
-        line.print(`wrote ${line.options.schema}`)
-        if (line.operands.length === 0) return
-      }
-      const file = configFile(line)
-      const { gateway, sources, uplink, dataDir } = await loadGatewayConfig(file, line.env)
-      const kinds = sources.map(source => `${source.id} (${source.kind})`).join(', ')
-      line.print(`${file}: ok: gateway ${gateway}; sources ${kinds}; uplink ${uplink.url}; data in ${dataDir}`)
-    },
+    run: { isService: true, run: serve },
+    check: { options: { schema: 'string' }, run: check },
   },
 })

@@ -1,2 +1,2 @@
 export { createLogger, type Logger } from './logger.ts'
-export { type CommandLine, type Program, runProgram } from './program.ts'
+export { type Command, type CommandLine, type Program, runProgram, type Terminal } from './program.ts'

@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events'
 import { isatty } from 'node:tty'
 import { parseArgs } from 'node:util'
+import { nearestName } from '@penstock/config'
 import { EXIT, UserError } from '@penstock/frame'
 import { createLogger, type Logger } from './logger.ts'
 import { createServiceManager } from './service-manager.ts'
@@ -21,8 +22,29 @@ export interface CommandLine {
   env: NodeJS.ProcessEnv
   log: Logger
   print(text: string): void
+  /** To a person beside the output: on stderr. */
+  tell(text: string): void
+  terminal: Terminal
   /** To be called when a command that runs on does its work: tells systemd, where that is asked for. */
   ready(status: string): void
+}
+
+export interface Terminal {
+  /** Characters that fit a line of the output; `undefined` where it is no terminal and COLUMNS is not set: nothing is cut. */
+  columns: number | undefined
+  stdin: NodeJS.ReadStream
+  stdout: NodeJS.WriteStream
+  stderr: NodeJS.WriteStream
+}
+
+export interface Command {
+  run(line: CommandLine): Promise<void>
+  /** How to call it, with its options; printed for `<command> --help`. Default: the program's. */
+  usage?: string
+  /** Its options beside --help, --version and --log: `string` takes a value, `boolean` none. */
+  options?: Readonly<Record<string, 'string' | 'boolean'>>
+  /** It runs until it is stopped: being stopped is no failure (exit code 0). */
+  isService?: boolean
 }
 
 export interface Program {
@@ -30,28 +52,63 @@ export interface Program {
   version: string
   /** How to call it; printed for --help and after a wrong call. */
   usage: string
-  /** String options beside --help, --version and --log. */
-  options: readonly string[]
-  commands: Record<string, (line: CommandLine) => Promise<void>>
+  commands: Readonly<Record<string, Command>>
 }
 
 const forceAfterMs = 1000
+/** As shells count: 128 + the number of the signal. */
+const stoppedCodes = { SIGINT: 130, SIGTERM: 143 } as const
 
 /** Runs the command that the arguments name and sets the exit code. Never throws. */
-export const runProgram = async ({ name, version, usage, options, commands }: Program): Promise<void> => {
+export const runProgram = async (program: Program): Promise<void> => {
+  const { name, version, usage, commands } = program
   const print = (text: string) => void process.stdout.write(`${text}\n`)
-  const complain = (text: string) => void process.stderr.write(`${text}\n`)
+  const tell = (text: string) => void process.stderr.write(`${text}\n`)
+  // Who reads the output may have read enough (head, less).
+  process.stdout.on('error', error =>
+    process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? 0 : EXIT.failure),
+  )
+  const stop = listenForStop()
+  let isService = false
+  try {
+    const line = parse(program)
+    const { options, command, operands } = line
+    if (options.version) return print(version)
+    const topic = command === 'help' ? operands[0] : command
+    const known = topic !== undefined && Object.hasOwn(commands, topic) ? commands[topic] : undefined
+    if (options.help || command === 'help') return print(known?.usage ?? usage)
+    if (!known) throw new UserError(`${name}: ${noCommand(command, Object.keys(commands))}\n\n${usage}`, EXIT.usage)
+    isService = known.isService ?? false
+    const format = options.log === 'text' || (options.log === undefined && process.stdout.isTTY) ? 'text' : 'json'
+    const log = createLogger(name, format, process.stdout)
+    const { env, stdin, stdout, stderr } = process
+    const terminal = { columns: stdout.columns ?? columnsOf(env), stdin, stdout, stderr }
+    const { signal, onHangup } = stop
+    const ready = readiness(signal, log)
+    await known.run({ command, operands, options, signal, onHangup, env, log, print, tell, terminal, ready })
+    if (stop.code() !== undefined && !isService) process.exitCode = stop.code()
+  } catch (error) {
+    process.exitCode = isStop(error, stop.signal) ? (isService ? 0 : stop.code()) : failed(error, tell)
+  }
+  stop.hangUp()
+}
+
+const listenForStop = () => {
   const stop = new AbortController()
   // Every source listens for the end: hundreds are no leak.
   setMaxListeners(0, stop.signal)
   let firstAt = 0
-  const end = () => {
+  let code: number | undefined
+  const end = (signal: keyof typeof stoppedCodes) => {
     if (stop.signal.aborted && performance.now() - firstAt > forceAfterMs) process.exit(EXIT.failure)
-    if (!stop.signal.aborted) firstAt = performance.now()
+    if (!stop.signal.aborted) {
+      firstAt = performance.now()
+      code = stoppedCodes[signal]
+    }
     stop.abort()
   }
-  process.on('SIGINT', end)
-  process.on('SIGTERM', end)
+  process.on('SIGINT', () => end('SIGINT'))
+  process.on('SIGTERM', () => end('SIGTERM'))
   let isHungUp = false
   const onHangup = (listener: () => void) => {
     if (process.platform === 'win32') return
@@ -61,54 +118,77 @@ export const runProgram = async ({ name, version, usage, options, commands }: Pr
       // What is said from here on reaches nobody.
       for (const out of [process.stdout, process.stderr]) out.on('error', () => {})
       isHungUp = true
-      end()
+      end('SIGTERM')
     })
   }
-  try {
-    const { values, positionals } = parse(options)
-    if (values.version) return print(version)
-    const [command = '', ...operands] = positionals
-    if (values.help || command === 'help') return print(usage)
-    const run = Object.hasOwn(commands, command) ? commands[command] : undefined
-    if (!run) {
-      const said = command === '' ? 'a command is missing' : `"${command}" is no command`
-      throw new UserError(
-        `${name}: ${said}; expected one of ${Object.keys(commands).join(', ')}\n\n${usage}`,
-        EXIT.usage,
-      )
-    }
-    const format = values.log === 'text' || (values.log === undefined && process.stdout.isTTY) ? 'text' : 'json'
-    const log = createLogger(name, format, process.stdout)
-    const manager = createServiceManager(process.env, process.pid, message => log.warn({}, message))
-    const ready = (status: string): void => {
-      stop.signal.addEventListener('abort', manager.stopping, { once: true })
-      if (!stop.signal.aborted) manager.ready(status)
-    }
-    const { signal } = stop
-    await run({ command, operands, options: values, signal, onHangup, env: process.env, log, print, ready })
-  } catch (error) {
-    if (error instanceof UserError) {
-      complain(error.message)
-      process.exitCode = error.exitCode
-    } else {
-      complain(error instanceof Error ? (error.stack ?? error.message) : String(error))
-      process.exitCode = EXIT.failure
-    }
-  }
-  if (isHungUp) {
-    // The usual end of it. Node itself would fail at giving back a terminal that is gone.
+  /** The usual end after a hangup. Node itself would fail at giving back a terminal that is gone. */
+  const hangUp = () => {
+    if (!isHungUp) return
     process.removeAllListeners('SIGHUP')
     process.kill(process.pid, 'SIGHUP')
   }
+  return { signal: stop.signal, code: () => code, onHangup, hangUp }
 }
 
-type Values = Record<string, string | boolean | undefined>
-const parse = (options: readonly string[]): { values: Values; positionals: string[] } => {
-  const strings = Object.fromEntries([...options, 'log'].map(option => [option, { type: 'string' as const }]))
-  const flags = { help: { type: 'boolean' as const, short: 'h' }, version: { type: 'boolean' as const } }
-  try {
-    return parseArgs({ options: { ...strings, ...flags }, allowPositionals: true })
-  } catch (error) {
-    throw new UserError((error as Error).message, EXIT.usage)
+const readiness = (signal: AbortSignal, log: Logger): CommandLine['ready'] => {
+  const manager = createServiceManager(process.env, process.pid, message => log.warn({}, message))
+  return status => {
+    signal.addEventListener('abort', manager.stopping, { once: true })
+    if (!signal.aborted) manager.ready(status)
   }
+}
+
+const isStop = (error: unknown, signal: AbortSignal): boolean =>
+  signal.aborted && (error === signal.reason || (error as Error | undefined)?.name === 'AbortError')
+
+const failed = (error: unknown, tell: (text: string) => void): number => {
+  if (error instanceof UserError) {
+    tell(error.message)
+    return error.exitCode
+  }
+  tell(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  return EXIT.failure
+}
+
+const columnsOf = ({ COLUMNS }: NodeJS.ProcessEnv): number | undefined =>
+  COLUMNS !== undefined && /^[1-9]\d{0,4}$/.test(COLUMNS) ? Number(COLUMNS) : undefined
+
+const noCommand = (command: string, commands: string[]): string => {
+  const near = nearestName(command, commands)
+  const said = command === '' ? 'a command is missing' : `"${command}" is no command`
+  return `${said}; expected one of ${commands.join(', ')}${near && command !== '' ? `; did you mean "${near}"?` : ''}`
+}
+
+const common = { help: 'boolean', version: 'boolean', log: 'string' } as const
+
+/** The command and its operands and options. Throws a UserError for an option that it does not know or a value that is missing. */
+const parse = ({ name, commands }: Program): Pick<CommandLine, 'command' | 'operands' | 'options'> => {
+  const all: Record<string, 'string' | 'boolean'> = { ...common }
+  for (const { options = {} } of Object.values(commands)) Object.assign(all, options)
+  const { values, positionals, tokens } = parseArgs({
+    options: Object.fromEntries(
+      Object.entries(all).map(([key, type]) => [key, { type, ...(key === 'help' && { short: 'h' }) }]),
+    ),
+    allowPositionals: true,
+    strict: false,
+    tokens: true,
+  })
+  const [command = '', ...operands] = positionals
+  const known = Object.hasOwn(commands, command) ? { ...common, ...commands[command]?.options } : all
+  const caller = Object.hasOwn(commands, command) ? `${name} ${command}` : name
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue
+    const type = Object.hasOwn(known, token.name) ? known[token.name] : undefined
+    const wrong = (said: string) =>
+      new UserError(`${caller}: ${said}; "${caller} --help" tells how to call it`, EXIT.usage)
+    if (type === undefined) {
+      const near = nearestName(token.name, Object.keys(known))
+      throw wrong(`unknown option '${token.rawName}'${near ? `, did you mean --${near}?` : ''}`)
+    }
+    if (type === 'string' && (token.value === undefined || token.value === '')) {
+      throw wrong(`the option --${token.name} needs a value`)
+    }
+    if (type === 'boolean' && token.value !== undefined) throw wrong(`the option --${token.name} takes no value`)
+  }
+  return { command, operands, options: values as CommandLine['options'] }
 }
