@@ -5,6 +5,7 @@ import { createCsv, csvSchema } from './csv.ts'
 import type { Decoder, DecoderContext, Resume, SeekDecoder } from './decoder.ts'
 import { createJsonl, jsonlSchema } from './jsonl.ts'
 import { createLines, linesSchema } from './lines.ts'
+import { createTdms, tdmsSchema } from './tdms.ts'
 import { createWe7000, we7000Schema } from './we7000.ts'
 
 /** Formats of records that stand alone: what a serial line or a message can bring. */
@@ -15,6 +16,7 @@ export type RecordFormat = z.output<typeof recordFormatSchema>
 export const formatSchema = z.discriminatedUnion('kind', [
   csvSchema,
   we7000Schema,
+  tdmsSchema,
   linesSchema,
   jsonlSchema,
   binarySchema,
@@ -29,9 +31,10 @@ export const createFileDecoder = (
   format: FormatOptions,
   context: DecoderContext,
   resume?: Resume,
-): Decoder | SeekDecoder => createDecoder(format, context, resume)
+): Decoder | SeekDecoder =>
+  format.kind === 'tdms' ? createTdms(format, context, resume) : createDecoder(format, context, resume)
 
-/** The decoder of a format whose bytes are read front to back. */
+/** The decoder of a format whose bytes are read front to back; for others see `createFileDecoder`. */
 export const createDecoder = (format: FormatOptions, context: DecoderContext, resume?: Resume): Decoder => {
   switch (format.kind) {
     case 'csv':
@@ -44,5 +47,7 @@ export const createDecoder = (format: FormatOptions, context: DecoderContext, re
       return createJsonl(format, context, resume)
     case 'binary':
       return createBinary(format, context, resume)
+    case 'tdms':
+      throw new TypeError(`the format ${format.kind} is not read front to back`)
   }
 }

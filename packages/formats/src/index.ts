@@ -23,6 +23,17 @@ export { createJsonl, type JsonlOptions, jsonlSchema } from './jsonl.ts'
 export { createLines, type LinesOptions, linesSchema } from './lines.ts'
 export { createScaling, type Scaling } from './scaling.ts'
 export {
+  createTdms,
+  STATUS_DAMAGED_TEXT,
+  STATUS_INCOMPLETE,
+  STATUS_NO_TIME,
+  STATUS_TEXT_CUT,
+  STATUS_TOO_LARGE,
+  STATUS_UNSCALED,
+  type TdmsOptions,
+  tdmsSchema,
+} from './tdms.ts'
+export {
   createWe7000,
   STATUS_INDEX_GAP,
   STATUS_OUT_OF_BOUNDS,

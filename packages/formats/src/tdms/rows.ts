@@ -1,0 +1,366 @@
+/** Rows of one stream into frames: columns are filled in runs, times beside them, and cut where a frame is full. */
+import { type Column, type Frame, formatNs, LIMITS, NS_PER_MS, type Reject, STATUS_COLUMN } from '@penstock/frame'
+import type { DecoderContext } from '../decoder.ts'
+import { originOf, spanMsMax } from '../series.ts'
+import { skip } from './extent.ts'
+import type { Channel, Stream, StreamColumn } from './layout.ts'
+import { STATUS_UNSCALED } from './scale.ts'
+import { addNs } from './time-axis.ts'
+import type { ValueReader } from './values.ts'
+
+/** A row in which not every channel has a value, because the file ends before. */
+export const STATUS_INCOMPLETE = 'incomplete'
+/** A 64-bit number that no double holds; its text follows in the status. */
+export const STATUS_TOO_LARGE = 'beyond-2^53'
+
+/** Rows whose times are looked at together. */
+const batchRowsMax = 16_384
+/** Numbers and texts in one frame. */
+const frameValuesMax = 262_144
+/** Rows without a usable time that share a reject. */
+const rejectRowsMax = 20
+const rejectCharsMax = LIMITS.rejectTextCharsMax
+
+export interface StreamReader {
+  readonly stream: Stream
+  /** Rows whose channels all have their values. @param ended values that are missing will not come any more */
+  ready(ended: boolean): number
+  /** Passes over rows that an earlier process has given. */
+  pass(rows: number): void
+  /** Gives up to `rows` rows; returns how many values were read. */
+  read(values: ValueReader, rows: number, ended: boolean, arrivalNs: bigint): Promise<number>
+  /** Hands over the rows that wait in a frame. */
+  flush(): void
+  /** Of the last row that was given the time of its arrival: ms and ns below. */
+  arrival: [number, number]
+}
+
+export interface Output {
+  frames: Frame[]
+  rejects: Reject[]
+  rowsRead: number
+  rowsRejected: number
+}
+
+export interface RowsContext {
+  context: DecoderContext
+  /** Bytes [from, to) of the file that rows of the pull at hand came from. */
+  place(): { firstByte: number; lastByte: number }
+  attributes(stream: Stream): Record<string, string>
+}
+
+interface Open {
+  rows: number
+  startMs: number
+  startNs: number
+  offsets: Float64Array
+  numbers: Float64Array[]
+  lists: (string | boolean | null)[][]
+  statuses: (string | null)[] | undefined
+}
+
+export const createStreamReader = (stream: Stream, rowsContext: RowsContext, output: () => Output): StreamReader => {
+  const { context } = rowsContext
+  const { axis, columns } = stream
+  const hasIndex = axis.kind === 'arrival'
+  const indexName = freeIndexName(columns)
+  const numberColumns = columns.filter(c => c.type === 'int' || c.type === 'float')
+  const listColumns = columns.filter(c => c.type === 'bool' || c.type === 'text')
+  const width = columns.length + (hasIndex ? 1 : 0)
+  const rowsMax = Math.max(1, Math.min(context.frameRowsMax, Math.floor(frameValuesMax / Math.max(1, width))))
+  const unscaled = columns.some(c => c.channel.unscaled !== undefined)
+  const ms = new Float64Array(Math.min(batchRowsMax, rowsMax))
+  const ns = new Float64Array(ms.length)
+  const counts = new Float64Array(axis.kind === 'count' ? ms.length : 0)
+  const at = new Float64Array(2)
+  let open: Open | undefined
+  let startFlag: string | null = null
+
+  const ready: StreamReader['ready'] = ended => {
+    let least = Number.POSITIVE_INFINITY
+    let most = 0
+    for (const { channel } of columns) {
+      least = Math.min(least, channel.values)
+      most = Math.max(most, channel.values)
+    }
+    if (axis.kind === 'stamp' || axis.kind === 'count') least = Math.min(least, axis.channel.values)
+    return (ended ? most : least) - stream.given
+  }
+
+  const pass: StreamReader['pass'] = rows => {
+    const passIn = (channel: Channel, cursor: StreamColumn['cursor']) =>
+      skip(channel.extents, cursor, Math.min(rows, channel.values - cursor.taken))
+    for (const { channel, cursor } of columns) passIn(channel, cursor)
+    if (axis.kind === 'stamp' || axis.kind === 'count') passIn(axis.channel, stream.axisCursor)
+    stream.given += rows
+  }
+
+  const ownNumber = new Map(numberColumns.map((column, i) => [column, i]))
+
+  const begin = (): Open => ({
+    rows: 0,
+    startMs: 0,
+    startNs: 0,
+    offsets: new Float64Array(Math.min(64, rowsMax)),
+    numbers: numberColumns.map(() => new Float64Array(Math.min(64, rowsMax))),
+    lists: listColumns.map(() => []),
+    statuses: undefined,
+  })
+  const grow = (frame: Open, rows: number): void => {
+    let capacity = frame.offsets.length
+    if (rows <= capacity) return
+    while (capacity < rows) capacity = Math.min(rowsMax, capacity * 2)
+    const larger = (had: Float64Array): Float64Array => {
+      const more = new Float64Array(capacity)
+      more.set(had.subarray(0, frame.rows))
+      return more
+    }
+    frame.offsets = larger(frame.offsets)
+    frame.numbers = frame.numbers.map(larger)
+  }
+
+  const flush = (): void => {
+    if (!open || open.rows === 0) return
+    const { rows, offsets, numbers, lists, statuses, startMs, startNs } = open
+    const exact = (values: Float64Array): Float64Array => (values.length === rows ? values : values.slice(0, rows))
+    const made = columns.map((column): Column => {
+      const head = column.unit === undefined ? { name: column.name } : { name: column.name, unit: column.unit }
+      const number = ownNumber.get(column)
+      if (number !== undefined) {
+        return { ...head, type: column.type as 'int' | 'float', values: exact(numbers[number] as Float64Array) }
+      }
+      const values = lists[listColumns.indexOf(column)] ?? []
+      return column.type === 'bool'
+        ? { ...head, type: 'bool', values: values as (boolean | null)[] }
+        : { ...head, type: 'text', values: values as (string | null)[] }
+    })
+    if (hasIndex) {
+      const first = stream.given - rows
+      made.unshift({ name: indexName, type: 'int', values: Float64Array.from({ length: rows }, (_, i) => first + i) })
+    }
+    if (statuses) made.push({ name: STATUS_COLUMN, type: 'text', values: statuses })
+    const { firstByte, lastByte } = rowsContext.place()
+    const { firstLine, lastLine } = { firstLine: stream.given - rows + 1, lastLine: stream.given }
+    output().frames.push({
+      site: context.site,
+      device: context.device,
+      stream: stream.name,
+      startNs: BigInt(startMs) * 1_000_000n + BigInt(startNs),
+      offsetsNs: exact(offsets),
+      columns: made,
+      origin: originOf(context, 'tdms', { firstLine, lastLine, firstByte, lastByte }, rowsContext.attributes(stream)),
+    })
+    open = undefined
+  }
+
+  const setStatus = (frame: Open, row: number, status: string): void => {
+    frame.statuses ??= new Array<string | null>(row).fill(null)
+    while (frame.statuses.length <= row) frame.statuses.push(null)
+    const had = frame.statuses[row]
+    frame.statuses[row] = had === null || had === undefined ? status : had.includes(status) ? had : `${had}; ${status}`
+  }
+
+  /** Times of the next `rows` rows; NaN ms where a row has none. Returns how many were found: fewer where the waveform changes. */
+  const readTimes = async (values: ValueReader, rows: number, arrivalNs: bigint): Promise<number> => {
+    startFlag = null
+    switch (axis.kind) {
+      case 'stamp':
+        return inChannel(rows, axis.channel, n => values.stamps(axis.channel, stream.axisCursor, n, ms, ns))
+      case 'count': {
+        const found = await inChannel(rows, axis.channel, n =>
+          values.numbers(axis.channel, stream.axisCursor, 0, n, counts, 0, () => undefined),
+        )
+        startFlag = axis.start.flag
+        for (let i = 0; i < rows; i++)
+          setTime(i, Number.isNaN(ms[i]) ? Number.NaN : (counts[i] as number) * axis.unitNs, axis.start.ns)
+        return found
+      }
+      case 'waveform':
+        return waveformTimes(rows, axis.stretches)
+      case 'arrival':
+        arrivalTimes(rows, arrivalNs)
+        return rows
+      default:
+        ms.fill(Number.NaN, 0, rows)
+        return rows
+    }
+  }
+  const inChannel = async (rows: number, channel: Channel, read: (n: number) => Promise<void>): Promise<number> => {
+    const had = Math.max(0, Math.min(rows, channel.values - stream.axisCursor.taken))
+    ms.fill(0, 0, had)
+    ms.fill(Number.NaN, had, rows)
+    if (had > 0) await read(had)
+    return rows
+  }
+  const setTime = (i: number, afterNs: number, startNs: bigint): void => {
+    if (!Number.isNaN(afterNs) && addNs(startNs, afterNs, at)) {
+      ms[i] = at[0] as number
+      ns[i] = at[1] as number
+    } else ms[i] = Number.NaN
+  }
+  const waveformTimes = (
+    rows: number,
+    stretches: { from: number; base: number; start: { ns: bigint; flag: string | null }; stepNs: number }[],
+  ): number => {
+    while (stretches.length > 1 && (stretches[1]?.from ?? 0) <= stream.given) stretches.shift()
+    const [stretch, next] = stretches
+    if (!stretch) return 0
+    const n = next ? Math.min(rows, next.from - stream.given) : rows
+    startFlag = stretch.start.flag
+    for (let i = 0; i < n; i++) setTime(i, (stream.given + i - stretch.base) * stretch.stepNs, stretch.start.ns)
+    return n
+  }
+  const arrivalTimes = (rows: number, arrivalNs: bigint): void => {
+    const rest = ((arrivalNs % 1_000_000n) + 1_000_000n) % 1_000_000n
+    const nowMs = Number((arrivalNs - rest) / 1_000_000n)
+    const nowNs = Number(rest)
+    for (let i = 0; i < rows; i++) {
+      let [nextMs, nextNs] = self.arrival
+      nextNs += arrivalStepNs
+      if (nextNs >= NS_PER_MS) {
+        nextNs -= NS_PER_MS
+        nextMs++
+      }
+      const isLater = Number.isNaN(nextMs) || nowMs > nextMs || (nowMs === nextMs && nowNs > nextNs)
+      self.arrival = isLater ? [nowMs, nowNs] : [nextMs, nextNs]
+      ms[i] = self.arrival[0]
+      ns[i] = self.arrival[1]
+    }
+  }
+
+  const read: StreamReader['read'] = async (values, rowsWanted, ended, arrivalNs) => {
+    const room = rowsMax - (open?.rows ?? 0)
+    const rows = Math.min(rowsWanted, room, ms.length)
+    const found = await readTimes(values, rows, arrivalNs)
+    for (let i = 0; i < found; ) {
+      const bad = Number.isNaN(ms[i])
+      const first = i
+      while (i < found && Number.isNaN(ms[i]) === bad && (!bad || i - first < rejectRowsMax)) i++
+      if (bad) await rejectRows(values, i - first, ended)
+      else await addRows(values, first, i, ended)
+    }
+    if (open && open.rows >= rowsMax) flush()
+    return found * width
+  }
+
+  /** Rows [first, to) of the batch, all with a time; frames are cut where offsets would not be exact. */
+  const addRows = async (values: ValueReader, first: number, to: number, ended: boolean): Promise<void> => {
+    for (let i = first; i < to; ) {
+      if (open && Math.abs((ms[i] as number) - open.startMs) > spanMsMax) flush()
+      open ??= begin()
+      const frame: Open = open
+      if (frame.rows === 0) {
+        frame.startMs = ms[i] as number
+        frame.startNs = ns[i] as number
+      }
+      const from = i
+      while (i < to && Math.abs((ms[i] as number) - frame.startMs) <= spanMsMax) i++
+      grow(frame, frame.rows + i - from)
+      for (let k = from; k < i; k++) {
+        frame.offsets[frame.rows + k - from] =
+          ((ms[k] as number) - frame.startMs) * NS_PER_MS + ((ns[k] as number) - frame.startNs)
+      }
+      await fill(values, frame, i - from, ended)
+    }
+  }
+
+  const fill = async (values: ValueReader, frame: Open, rows: number, ended: boolean): Promise<void> => {
+    const row = frame.rows
+    const status = (at: number, text: string) => setStatus(frame, at, text)
+    if (startFlag !== null) for (let i = row; i < row + rows; i++) status(i, startFlag)
+    if (unscaled) for (let i = row; i < row + rows; i++) status(i, STATUS_UNSCALED)
+    for (const column of columns) await fillColumn(values, frame, column, row, rows, ended)
+    frame.rows += rows
+    stream.given += rows
+    if (frame.statuses) while (frame.statuses.length < frame.rows) frame.statuses.push(null)
+  }
+  const fillColumn = async (
+    values: ValueReader,
+    frame: Open,
+    column: StreamColumn,
+    row: number,
+    rows: number,
+    ended: boolean,
+  ) => {
+    const { channel, cursor, name, part, sentinels } = column
+    const had = ended ? Math.max(0, Math.min(rows, channel.values - cursor.taken)) : rows
+    for (let i = row + had; i < row + rows; i++) setStatus(frame, i, STATUS_INCOMPLETE)
+    const number = ownNumber.get(column)
+    if (number === undefined) {
+      const list = frame.lists[listColumns.indexOf(column)] ?? []
+      if (had > 0 && column.type === 'bool') await values.bools(channel, cursor, had, list as (boolean | null)[])
+      else if (had > 0) {
+        await values.texts(channel, cursor, had, list as (string | null)[], (i, status) =>
+          setStatus(frame, row + i, status),
+        )
+      }
+      while (list.length < row + rows) list.push(null)
+      return
+    }
+    const out = frame.numbers[number] as Float64Array
+    if (had > 0) {
+      await values.numbers(channel, cursor, part, had, out, row, (i, text) =>
+        setStatus(frame, i, `${STATUS_TOO_LARGE}: ${name} = ${text}`),
+      )
+    }
+    out.fill(Number.NaN, row + had, row + rows)
+    for (const { value, status } of sentinels) {
+      for (let i = row; i < row + had; i++) {
+        if (out[i] !== value) continue
+        out[i] = Number.NaN
+        setStatus(frame, i, status)
+      }
+    }
+  }
+
+  /** Rows without a time: stored as what they hold. */
+  const rejectRows = async (values: ValueReader, rows: number, ended: boolean): Promise<void> => {
+    flush()
+    const frame = begin()
+    grow(frame, rows)
+    const first = stream.given
+    await fill(values, frame, rows, ended)
+    const lines: string[] = []
+    for (let i = 0; i < rows; i++) {
+      const cells = columns.map(column => {
+        const number = ownNumber.get(column)
+        const value =
+          number === undefined
+            ? frame.lists[listColumns.indexOf(column)]?.[i]
+            : (frame.numbers[number] as Float64Array)[i]
+        return `${column.name}=${value === null || Number.isNaN(value) ? '' : value}`
+      })
+      lines.push(cells.join(', '))
+    }
+    const { firstByte, lastByte } = rowsContext.place()
+    const which = rows === 1 ? `row ${first + 1}` : `rows ${first + 1} to ${first + rows}`
+    const made = output()
+    made.rejects.push({
+      origin: originOf(context, 'tdms', { firstLine: first + 1, lastLine: first + rows, firstByte, lastByte }),
+      reason: `stream "${stream.name}", ${which}: ${timeProblem(stream)}`.slice(0, LIMITS.reasonCharsMax),
+      text: lines.join('\n').slice(0, rejectCharsMax),
+    })
+    made.rowsRejected += rows
+  }
+
+  const self: StreamReader = { stream, ready, pass, read, flush, arrival: [Number.NaN, 0] }
+  return self
+}
+
+const arrivalStepNs = 1000
+
+const timeProblem = ({ axis }: Stream): string => {
+  if (axis.kind === 'none') return axis.reason
+  if (axis.kind === 'stamp' || axis.kind === 'count')
+    return `the time channel ${axis.channel.object.path} holds no usable time`
+  return 'the time is beyond the years 1 to 9999'
+}
+
+/** The name of the column of row numbers, which a stream without times has. */
+const freeIndexName = (columns: readonly StreamColumn[]): string => {
+  let name = 'index'
+  while (columns.some(column => column.name === name)) name += '_'
+  return name
+}
+
+export const isoOf = (ns: bigint): string => formatNs(ns)

@@ -1,0 +1,213 @@
+/**
+ * Walks the segments of a file that may still be written, front to back, each once.
+ *
+ *     ├─ segment ─┼─ segment ─┼─ … ─┼─ segment ──── ▸ still growing
+ *                                   at
+ *
+ * A segment is closed where another one follows it. Until then its writer may add chunks and rewrite its lead-in, so the
+ * walk stays in front of it and looks again; its whole chunks are told as they come.
+ */
+import {
+  createDirectory,
+  type Directory,
+  isProblem,
+  type LeadIn,
+  leadInBytes,
+  type Problem,
+  readLeadIn,
+} from './metadata.ts'
+import { type ChunkPlan, planOf, type Share, valuesWithin } from './segment.ts'
+import type { Slab, Window } from './window.ts'
+
+/** Who is told what the walk finds. */
+export interface ScanListener {
+  /** The first chunk of a segment with data is there; its metadata has been applied. */
+  begin(plan: ChunkPlan): void
+  /** Chunks [from, to) of the segment are there. */
+  chunks(plan: ChunkPlan, place: SegmentPlace, from: number, to: number): void
+  /** A last chunk that is shorter: `values` of this share. */
+  rest(share: Share, place: SegmentPlace, chunk: number, values: number): void
+  /** Bytes [from, to) of the file make no value. */
+  reject(reason: string, from: number, to: number): void
+}
+export interface SegmentPlace {
+  /** Where the segment begins, and where its raw data does. */
+  at: number
+  raw: number
+  little: boolean
+  chunkBytes: number
+}
+
+/** more: ask again · wait: nothing more is there for now · end: the whole file was read · changed: a writer has rewritten what was read */
+export type ScanStep = 'more' | 'wait' | 'end' | 'changed'
+
+export interface Scan {
+  readonly directory: Directory
+  /** First byte that no closed segment holds. */
+  at(): number
+  /** One step on. @param size of the file, @param last nothing will be added to it */
+  step(window: Window, size: number, last: boolean): Promise<ScanStep>
+}
+
+/** The segment in front of which the walk stands, once its metadata has been applied. */
+interface Current {
+  leadIn: LeadIn
+  /** Of the first bytes of its metadata. */
+  hash: number
+  plan: ChunkPlan
+  place: SegmentPlace
+  chunks: number
+}
+
+/** The file became shorter while it was read. */
+export class Shrunk extends Error {}
+
+const hashBytesMax = 65_536
+const hashOf = (bytes: Uint8Array): number => {
+  let h = 0x811c9dc5
+  for (let i = 0; i < bytes.length && i < hashBytesMax; i++) h = Math.imul(h ^ (bytes[i] as number), 0x01000193)
+  return h
+}
+
+export const createScan = (listener: ScanListener): Scan => {
+  const directory = createDirectory()
+  let at = 0
+  let current: Current | undefined
+  /** Nothing behind a problem can be read: places of values depend on all that came before. */
+  let stopped = false
+
+  const bytesOf = async (window: Window, from: number, to: number): Promise<Slab> => {
+    const slab = window.find(from, to) ?? (await window.load(from, to))
+    if (!slab) throw new Shrunk()
+    return slab
+  }
+  const metadataOf = async (window: Window, from: number, to: number): Promise<Uint8Array> => {
+    const slab = await bytesOf(window, from, to)
+    return slab.bytes.subarray(from - slab.from, to - slab.from)
+  }
+
+  /** @param to where the bytes that cannot be read end at the latest, whatever comes behind them */
+  const stop = (problem: Problem, to: number): ScanStep => {
+    stopped = true
+    current = undefined
+    listener.reject(`${problem.reason}; nothing behind byte ${at} can be read`, Math.min(problem.at, to), to)
+    return 'more'
+  }
+
+  const step: Scan['step'] = async (window, size, last) => {
+    if (stopped) {
+      at = size
+      return last ? 'end' : 'wait'
+    }
+    if (at >= size) return last ? 'end' : 'wait'
+    if (size - at < leadInBytes) {
+      if (!last) return 'wait'
+      return stop({ at, reason: `the ${size - at} bytes at the end of the file are no whole lead-in` }, size)
+    }
+    const slab = await bytesOf(window, at, at + leadInBytes)
+    const leadIn = readLeadIn(slab.view, at - slab.from, at)
+    if (isProblem(leadIn)) {
+      // A lead-in of zeros, or of ones behind its tag, is one that a writer has not filled in yet.
+      const unwritten =
+        slab.view.getUint32(at - slab.from) === 0 || slab.view.getUint32(at - slab.from + 12) === 0xffffffff
+      return unwritten && !last ? 'wait' : stop(leadIn, at + leadInBytes)
+    }
+    if (at + leadInBytes + leadIn.raw > size) {
+      if (!last) return 'wait'
+      return stop({ at, reason: `the metadata of the segment at byte ${at} is cut off` }, size)
+    }
+    const end = leadIn.next === undefined ? size : at + leadInBytes + leadIn.next
+    const closed = leadIn.next !== undefined && end + 4 <= size && (await isTag(window, end))
+    if (current) {
+      const known = current.leadIn
+      const same = leadIn.toc === known.toc && leadIn.raw === known.raw
+      if (!same || (await currentHash(window, leadIn)) !== current.hash) return 'changed'
+    } else {
+      const begun = await begin(window, leadIn)
+      if (isProblem(begun)) return closed || last ? stop(begun, Math.min(end, size)) : 'wait'
+      current = begun
+    }
+    return readOn(current, Math.min(end, size), closed, last, leadIn.next !== undefined && end <= size)
+  }
+
+  const isTag = async (window: Window, p: number): Promise<boolean> => {
+    const slab = await bytesOf(window, p, p + 4)
+    return slab.view.getUint32(p - slab.from) === 0x5444536d
+  }
+  const currentHash = async (window: Window, leadIn: LeadIn): Promise<number> => {
+    const from = at + leadInBytes
+    return hashOf(await metadataOf(window, from, from + Math.min(leadIn.raw, hashBytesMax)))
+  }
+
+  const begin = async (window: Window, leadIn: LeadIn): Promise<Current | Problem> => {
+    const from = at + leadInBytes
+    const bytes = await metadataOf(window, from, from + leadIn.raw)
+    if ((leadIn.toc & 2) !== 0) {
+      const problem = directory.apply(bytes, leadIn, from)
+      if (problem) return problem
+    }
+    const plan = planOf(directory.list(), leadIn, at)
+    if (isProblem(plan)) return plan
+    const place = { at, raw: from + leadIn.raw, little: leadIn.little, chunkBytes: plan.bytes }
+    return { leadIn, hash: hashOf(bytes), plan, place, chunks: 0 }
+  }
+
+  /** Tells the chunks that are there before byte `end`. */
+  const readOn = (segment: Current, end: number, closed: boolean, last: boolean, whole: boolean): ScanStep => {
+    const { plan, place } = segment
+    const bytes = Math.max(0, end - place.raw)
+    if (plan.bytes === 0 && bytes > 0) {
+      const reason = `the segment at byte ${at} has ${bytes} bytes of raw data, but no channel that they could belong to`
+      if (closed || last) return stop({ at: place.raw, reason }, end)
+      return 'wait'
+    }
+    const chunks = plan.bytes === 0 ? 0 : Math.floor(bytes / plan.bytes)
+    if (chunks > segment.chunks) {
+      if (segment.chunks === 0) listener.begin(plan)
+      listener.chunks(plan, place, segment.chunks, chunks)
+      segment.chunks = chunks
+    }
+    if (!closed && !last) return 'wait'
+    if (plan.bytes > 0) readRest(segment, bytes - chunks * plan.bytes, whole)
+    current = undefined
+    at = end
+    return 'more'
+  }
+
+  /**
+   * The bytes behind the whole chunks. A writer that ended well has given each channel what stands there; of a chunk that
+   * was cut off, only rows count that all of its channels have.
+   */
+  const readRest = ({ plan, place, chunks }: Current, rest: number, whole: boolean): void => {
+    if (rest === 0) return
+    const counts = plan.shares.map(share => valuesWithin(plan, share, rest))
+    const least = counts.reduce((low, count, i) => (plan.shares[i]?.values === 0 ? low : Math.min(low, count)), rest)
+    const given = whole ? counts : counts.map(() => least)
+    if (chunks === 0 && given.some(count => count > 0)) listener.begin(plan)
+    plan.shares.forEach((share, i) => {
+      const values = given[i] as number
+      if (values > 0) listener.rest(share, place, chunks, values)
+    })
+    const used = bytesOfValues(plan, given)
+    if (used >= rest) return
+    const from = place.raw + chunks * plan.bytes
+    const reason = whole
+      ? `${rest - used} bytes at the end of the raw data of the segment at byte ${place.at} make no whole value`
+      : `the writer stopped within a chunk of the segment at byte ${place.at}: ${rest - used} bytes that make no whole row`
+    listener.reject(reason, plan.interleaved ? from + used : from, from + rest)
+  }
+
+  return { directory, at: () => at, step }
+}
+
+/** Bytes that so many values of each share take. */
+const bytesOfValues = (plan: ChunkPlan, counts: readonly number[]): number => {
+  if (plan.interleaved) return (counts[0] ?? 0) * (plan.shares[0]?.step ?? 0)
+  let bytes = 0
+  for (const [i, share] of plan.shares.entries()) {
+    const count = counts[i] as number
+    if (share.scalers) return Math.floor((plan.bytes * Math.max(...counts)) / share.values)
+    bytes += share.type.kind === 'text' ? (count > 0 ? share.step : 0) : count * share.step
+  }
+  return bytes
+}
