@@ -1,5 +1,6 @@
 /** What stands above the data of a delimited file: lines to pass over, a row of names, a row of units. */
-import { LIMITS, STATUS_COLUMN } from '@penstock/frame'
+import { LIMITS } from '@penstock/frame'
+import { numberNames } from './column-names.ts'
 
 export interface HeaderPlan {
   skip: number
@@ -63,33 +64,4 @@ export const createHeader = (plan: HeaderPlan): Header => {
       wantsUnits = false
     },
   }
-}
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this removes
-const controls = /[\u0000-\u001f\u007f]+/g
-
-/** Names fit for columns, without the empty ones behind the last (a header that ends with a comma); equal ones are numbered from 1 in their order (NC, NC, NC become NC1, NC2, NC3). */
-const numberNames = (texts: readonly string[]): string[] => {
-  const clean = texts.map(text =>
-    text
-      .replace(controls, ' ')
-      .trim()
-      .slice(0, LIMITS.nameCharsMax - 8),
-  )
-  while (clean.at(-1) === '') clean.pop()
-  const counts = new Map<string, number>()
-  for (const name of clean) counts.set(name, (counts.get(name) ?? 0) + 1)
-  const taken = new Set([STATUS_COLUMN, ...clean])
-  const next = new Map<string, number>()
-  return clean.map(name => {
-    if (name === '' || counts.get(name) === 1) return name
-    let number = next.get(name) ?? 0
-    let free: string
-    do {
-      number++
-      free = `${name}${number}`
-    } while (taken.has(free))
-    next.set(name, number)
-    return free
-  })
 }

@@ -5,6 +5,9 @@ import { createCsv, csvSchema } from './csv.ts'
 import type { Decoder, DecoderContext, Resume, SeekDecoder } from './decoder.ts'
 import { createJsonl, jsonlSchema } from './jsonl.ts'
 import { createLines, linesSchema } from './lines.ts'
+import { createLta, ltaSchema } from './lta.ts'
+import { createOceanview, oceanviewSchema } from './oceanview.ts'
+import { createProtem, protemSchema } from './protem.ts'
 import { createWe7000, we7000Schema } from './we7000.ts'
 
 /** Formats of records that stand alone: what a serial line or a message can bring. */
@@ -15,6 +18,9 @@ export type RecordFormat = z.output<typeof recordFormatSchema>
 export const formatSchema = z.discriminatedUnion('kind', [
   csvSchema,
   we7000Schema,
+  protemSchema,
+  ltaSchema,
+  oceanviewSchema,
   linesSchema,
   jsonlSchema,
   binarySchema,
@@ -38,6 +44,12 @@ export const createDecoder = (format: FormatOptions, context: DecoderContext, re
       return createCsv(format, context, resume)
     case 'we7000':
       return createWe7000(format, context, resume)
+    case 'protem':
+      return createProtem(format, context, resume)
+    case 'lta':
+      return createLta(format, context, resume)
+    case 'oceanview':
+      return createOceanview(format, context, resume)
     case 'lines':
       return createLines(format, context, resume)
     case 'jsonl':

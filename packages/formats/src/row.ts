@@ -115,6 +115,7 @@ export const createRowReader = (
   units: readonly (string | undefined)[] | undefined,
   width: number | undefined,
   restored: Json | undefined,
+  attributes?: () => Record<string, string> | undefined,
 ): RowReader | string => {
   const problems: string[] = []
   const fieldOf = (ref: FieldRef): number => {
@@ -147,7 +148,7 @@ export const createRowReader = (
   const { numberFields, otherFields: others, plans } = bound
   const arrival = options.time === undefined
   const spreads = arrival ? 'arrival' : options.sameTime
-  const sink = createSink(context, format, plans, spreads !== 'replace', restored)
+  const sink = createSink(context, format, plans, spreads !== 'replace', restored, attributes)
   const numbers = new Float64Array(numberFields.length)
   const values = new Array<string | boolean | null>(others.length).fill(null)
   const at = new Float64Array(2)

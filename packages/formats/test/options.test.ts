@@ -45,7 +45,15 @@ describe('options', () => {
     const schema = z.toJSONSchema(formatSchema, { io: 'input' }) as {
       oneOf?: { properties: Record<string, { description?: string; const?: string }> }[]
     }
-    expect(schema.oneOf?.map(s => s.properties.kind?.const)).toEqual(['csv', 'we7000', 'lines', 'jsonl'])
+    expect(schema.oneOf?.map(s => s.properties.kind?.const)).toEqual([
+      'csv',
+      'we7000',
+      'protem',
+      'lta',
+      'oceanview',
+      'lines',
+      'jsonl',
+    ])
     for (const one of schema.oneOf ?? []) {
       for (const [key, property] of Object.entries(one.properties)) {
         if (key !== 'kind') expect(property.description, key).toBeTruthy()
