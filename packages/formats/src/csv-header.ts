@@ -7,6 +7,8 @@ export interface HeaderPlan {
   after: string | undefined
   names: boolean | readonly string[]
   units: boolean
+  /** Names may hold a unit: `Pressure (mbar)`, `R1 [ohm]`. */
+  unitsInNames: boolean
 }
 
 export interface Header {
@@ -18,6 +20,10 @@ export interface Header {
   /** The row of names, then the row of units. */
   row(texts: readonly string[]): void
   names(): readonly string[] | undefined
+  /** The names as they stand in the file, where `names` has them without their units. */
+  fullNames(): readonly string[] | undefined
+  /** The cells of the row of names, as it stands in the file. */
+  nameCells(): readonly string[] | undefined
   units(): readonly string[] | undefined
   /** What the file lacks when it ends within its header; undefined where only rows of data are missing. */
   missing(): string | undefined
@@ -30,8 +36,23 @@ export const createHeader = (plan: HeaderPlan): Header => {
   let marker = plan.after
   let wantsNames = plan.names === true
   let wantsUnits = plan.units
-  let names = Array.isArray(plan.names) ? numberNames(plan.names) : undefined
+  let names: readonly string[] | undefined
+  let fullNames: readonly string[] | undefined
+  let nameCells: readonly string[] | undefined
   let units: readonly string[] | undefined
+  const setNames = (texts: readonly string[]): void => {
+    names = numberNames(texts)
+    if (!plan.unitsInNames) return
+    fullNames = names
+    const parts = names.map(unitOf)
+    const bare = parts.map(part => part.name)
+    // Two columns that differ by their units alone keep them in their names.
+    names = names.map(
+      (name, i) => (bare.indexOf(bare[i] ?? '') === bare.lastIndexOf(bare[i] ?? '') ? bare[i] : name) ?? name,
+    )
+    units = parts.map((part, i) => (names?.[i] === part.name ? part.unit : ''))
+  }
+  if (Array.isArray(plan.names)) setNames(plan.names)
   const wantsRawLine = () => toSkip > 0 || marker !== undefined
   return {
     wantsRawLine,
@@ -42,14 +63,18 @@ export const createHeader = (plan: HeaderPlan): Header => {
     },
     row: texts => {
       if (wantsNames) {
-        names = numberNames(texts)
+        nameCells = texts
+        setNames(texts)
         wantsNames = false
       } else {
-        units = texts.map(text => text.slice(0, LIMITS.nameCharsMax))
+        const own = units
+        units = texts.map((text, i) => text.slice(0, LIMITS.nameCharsMax) || (own?.[i] ?? ''))
         wantsUnits = false
       }
     },
     names: () => names,
+    fullNames: () => fullNames,
+    nameCells: () => nameCells,
     units: () => units,
     missing: () => {
       if (toSkip > 0) return `the file ends within the ${plan.skip} lines to pass over above its header`
@@ -64,4 +89,12 @@ export const createHeader = (plan: HeaderPlan): Header => {
       wantsUnits = false
     },
   }
+}
+
+/** `Pressure (mbar)` and `R1 [ohm]` in two; a bracket with a blank, a colon or only digits in it is no unit. */
+const unitOf = (name: string): { name: string; unit: string } => {
+  const parts = /^(.*\S)(?:\s+\(|\s*\[)\s*([^()[\]\s:]{1,24})\s*[)\]]$/u.exec(name)
+  return parts && !/^\d+$/.test(parts[2] ?? '')
+    ? { name: parts[1] as string, unit: parts[2] as string }
+    : { name, unit: '' }
 }

@@ -7,24 +7,31 @@ import { createJsonl, jsonlSchema } from './jsonl.ts'
 import { createLines, linesSchema } from './lines.ts'
 import { createLta, ltaSchema } from './lta.ts'
 import { createOceanview, oceanviewSchema } from './oceanview.ts'
+import { withPreset } from './presets.ts'
 import { createProtem, protemSchema } from './protem.ts'
 import { createWe7000, we7000Schema } from './we7000.ts'
 
 /** Formats of records that stand alone: what a serial line or a message can bring. */
-export const recordFormatSchema = z.discriminatedUnion('kind', [csvSchema, linesSchema, jsonlSchema, binarySchema])
+export const recordFormatSchema = z.preprocess(
+  withPreset,
+  z.discriminatedUnion('kind', [csvSchema, linesSchema, jsonlSchema, binarySchema]),
+)
 export type RecordFormat = z.output<typeof recordFormatSchema>
 
 /** Formats of files. */
-export const formatSchema = z.discriminatedUnion('kind', [
-  csvSchema,
-  we7000Schema,
-  protemSchema,
-  ltaSchema,
-  oceanviewSchema,
-  linesSchema,
-  jsonlSchema,
-  binarySchema,
-])
+export const formatSchema = z.preprocess(
+  withPreset,
+  z.discriminatedUnion('kind', [
+    csvSchema,
+    we7000Schema,
+    protemSchema,
+    ltaSchema,
+    oceanviewSchema,
+    linesSchema,
+    jsonlSchema,
+    binarySchema,
+  ]),
+)
 export type FormatOptions = z.output<typeof formatSchema>
 
 /** Kinds that are read only when the file is complete: a tail must be told when that is. */

@@ -31,7 +31,13 @@ export const oceanviewSchema = z
       .optional()
       .describe("IANA zone of the times in the file, where they name none. Without it: the zone of the source's site"),
     zones: z
-      .record(z.string().regex(/^[A-Za-z]{1,8}$/, 'is not an abbreviation such as EST'), zoneNameSchema)
+      .record(z.string(), zoneNameSchema)
+      .check(ctx => {
+        for (const key of Object.keys(ctx.value)) {
+          if (/^[A-Za-z]{1,8}$/.test(key)) continue
+          ctx.issues.push({ code: 'custom', path: [key], input: key, message: 'is not an abbreviation such as EST' })
+        }
+      })
       .default({})
       .describe(
         'IANA zone by an abbreviation in the Date of the header, for others than UTC GMT WET WEST CET CEST EET EEST JST, e.g. {EST: America/New_York}',

@@ -66,6 +66,26 @@ describe.skipIf(!atHand)('real files', () => {
     expect(rows(decoded)).toBe(18)
     expect(sum(decoded, 'ROI Sum')).toBe(27_007_116)
     expect(values(decoded, 'PMT Current (A)')[0]).toBe(-1.519308e-13)
+    const preset = decode('lab-cns/pmt_short.csv', { kind: 'csv', preset: 'pmt' })
+    expect([rows(preset), sum(preset, 'ROI Sum'), preset.rowsRejected]).toEqual([18, 27_007_116, 0])
+    const named = preset.frames[0]?.columns.map(c => `${c.name} ${c.type} ${c.unit ?? ''}`.trim())
+    expect(named).toEqual(['No. int', 'ROI Sum int', 'Coil bool', 'PMT Current float A'])
+    expect([values(preset, 'No.').at(-1), values(preset, 'PMT Current')[0]]).toEqual([78, -1.519308e-13])
+    expect(times(preset)).toEqual(times(decoded))
+  })
+
+  it('presets of gauge, coil, ion beam and store counts', () => {
+    const gauge = decode('lab-cns/gauge_short.csv', { kind: 'csv', preset: 'gauge' })
+    expect([rows(gauge), gauge.frames[0]?.columns.length]).toEqual([18, 6])
+    expect(decode('lab-cns/gauge_short.csv', { kind: 'csv', preset: 'tpg256' }).frames).toEqual(gauge.frames)
+    const coil = decode('lab-cns/coil_log.txt', { kind: 'csv', preset: 'coil' })
+    expect([rows(coil), values(coil, 'on').filter(v => v).length, new Set(times(coil)).size]).toEqual([32, 17, 32])
+    const ion = decode('lab-cns/ion_short.csv', { kind: 'csv', preset: 'ion' })
+    expect([rows(ion), ion.frames[0]?.columns.length]).toEqual([18, 33])
+    const units = Object.fromEntries(ion.frames[0]?.columns.map(c => [c.name, c.unit]) ?? [])
+    expect(units).toMatchObject({ FC: 'nA', 'Be temp': 'degC', 'He press': 'V', Freq: 'kHz', 'Amp(CH1)': 'Vpp' })
+    const counts = decode('stores/counts-2024-07.csv', { kind: 'csv', preset: 'store-counts' })
+    expect([rows(counts), counts.rowsRejected]).toEqual([28_688, 305])
   })
 
   it('coil relay', () => {
