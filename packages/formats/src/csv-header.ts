@@ -1,11 +1,14 @@
 /** What stands above the data of a delimited file: lines to pass over, a row of names, a row of units. */
-import { LIMITS, STATUS_COLUMN } from '@penstock/frame'
+import { LIMITS } from '@penstock/frame'
+import { numberNames } from './column-names.ts'
 
 export interface HeaderPlan {
   skip: number
   after: string | undefined
   names: boolean | readonly string[]
   units: boolean
+  /** Names may hold a unit: `Pressure (mbar)`, `R1 [ohm]`. */
+  unitsInNames: boolean
 }
 
 export interface Header {
@@ -17,6 +20,10 @@ export interface Header {
   /** The row of names, then the row of units. */
   row(texts: readonly string[]): void
   names(): readonly string[] | undefined
+  /** The names as they stand in the file, where `names` has them without their units. */
+  fullNames(): readonly string[] | undefined
+  /** The cells of the row of names, as it stands in the file. */
+  nameCells(): readonly string[] | undefined
   units(): readonly string[] | undefined
   /** What the file lacks when it ends within its header; undefined where only rows of data are missing. */
   missing(): string | undefined
@@ -29,8 +36,23 @@ export const createHeader = (plan: HeaderPlan): Header => {
   let marker = plan.after
   let wantsNames = plan.names === true
   let wantsUnits = plan.units
-  let names = Array.isArray(plan.names) ? numberNames(plan.names) : undefined
+  let names: readonly string[] | undefined
+  let fullNames: readonly string[] | undefined
+  let nameCells: readonly string[] | undefined
   let units: readonly string[] | undefined
+  const setNames = (texts: readonly string[]): void => {
+    names = numberNames(texts)
+    if (!plan.unitsInNames) return
+    fullNames = names
+    const parts = names.map(unitOf)
+    const bare = parts.map(part => part.name)
+    // Two columns that differ by their units alone keep them in their names.
+    names = names.map(
+      (name, i) => (bare.indexOf(bare[i] ?? '') === bare.lastIndexOf(bare[i] ?? '') ? bare[i] : name) ?? name,
+    )
+    units = parts.map((part, i) => (names?.[i] === part.name ? part.unit : ''))
+  }
+  if (Array.isArray(plan.names)) setNames(plan.names)
   const wantsRawLine = () => toSkip > 0 || marker !== undefined
   return {
     wantsRawLine,
@@ -41,14 +63,18 @@ export const createHeader = (plan: HeaderPlan): Header => {
     },
     row: texts => {
       if (wantsNames) {
-        names = numberNames(texts)
+        nameCells = texts
+        setNames(texts)
         wantsNames = false
       } else {
-        units = texts.map(text => text.slice(0, LIMITS.nameCharsMax))
+        const own = units
+        units = texts.map((text, i) => text.slice(0, LIMITS.nameCharsMax) || (own?.[i] ?? ''))
         wantsUnits = false
       }
     },
     names: () => names,
+    fullNames: () => fullNames,
+    nameCells: () => nameCells,
     units: () => units,
     missing: () => {
       if (toSkip > 0) return `the file ends within the ${plan.skip} lines to pass over above its header`
@@ -65,31 +91,10 @@ export const createHeader = (plan: HeaderPlan): Header => {
   }
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this removes
-const controls = /[\u0000-\u001f\u007f]+/g
-
-/** Names fit for columns, without the empty ones behind the last (a header that ends with a comma); equal ones are numbered from 1 in their order (NC, NC, NC become NC1, NC2, NC3). */
-const numberNames = (texts: readonly string[]): string[] => {
-  const clean = texts.map(text =>
-    text
-      .replace(controls, ' ')
-      .trim()
-      .slice(0, LIMITS.nameCharsMax - 8),
-  )
-  while (clean.at(-1) === '') clean.pop()
-  const counts = new Map<string, number>()
-  for (const name of clean) counts.set(name, (counts.get(name) ?? 0) + 1)
-  const taken = new Set([STATUS_COLUMN, ...clean])
-  const next = new Map<string, number>()
-  return clean.map(name => {
-    if (name === '' || counts.get(name) === 1) return name
-    let number = next.get(name) ?? 0
-    let free: string
-    do {
-      number++
-      free = `${name}${number}`
-    } while (taken.has(free))
-    next.set(name, number)
-    return free
-  })
+/** `Pressure (mbar)` and `R1 [ohm]` in two; a bracket with a blank, a colon or only digits in it is no unit. */
+const unitOf = (name: string): { name: string; unit: string } => {
+  const parts = /^(.*\S)(?:\s+\(|\s*\[)\s*([^()[\]\s:]{1,24})\s*[)\]]$/u.exec(name)
+  return parts && !/^\d+$/.test(parts[2] ?? '')
+    ? { name: parts[1] as string, unit: parts[2] as string }
+    : { name, unit: '' }
 }

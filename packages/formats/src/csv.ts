@@ -24,6 +24,7 @@ import {
   tagsSchema,
   timeSchema,
 } from './options.ts'
+import { presetNames } from './presets.ts'
 import { rejectOf } from './reject.ts'
 import { createRowReader, type RowReader } from './row.ts'
 import type { RowPlace } from './series.ts'
@@ -39,6 +40,10 @@ const headerSchema = z
         .default(true)
         .describe('Whether a row of column names comes; or the names themselves, where the file has none'),
       units: z.boolean().default(false).describe('Whether a row of units follows the names'),
+      unitsInNames: z
+        .boolean()
+        .default(false)
+        .describe('Whether a name may end with its unit, as in "Pressure (mbar)" and "R1 [ohm]": it becomes the unit'),
     }),
   ])
   .default(true)
@@ -49,6 +54,10 @@ const oneByte = (text: string) => text.length === 1 && text.charCodeAt(0) < 128 
 export const csvSchema = z
   .strictObject({
     kind: z.literal('csv'),
+    preset: z
+      .enum(presetNames)
+      .optional()
+      .describe('A known file of an instrument: its options, where none are given here'),
     encoding: encodingSchema,
     delimiter: z
       .preprocess(
@@ -71,6 +80,10 @@ export const csvSchema = z
       .describe(
         'The columns to keep, with their types. Without it: every column that is neither time nor tag, as float',
       ),
+    otherColumns: z
+      .enum(['drop', 'float', 'text'])
+      .default('drop')
+      .describe('What becomes of the columns of the file that `columns` does not name, where it is given'),
     nullTexts: nullTextsSchema,
     sameTime: sameTimeSchema.default('replace'),
   })
@@ -115,6 +128,8 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
   /** Why no row of this file can be read. */
   let unreadable: string | undefined
   let width: number | undefined
+  /** Line of a second header that is not as the first; the rows below it are not of the columns at hand. */
+  let strangeLine = 0
   let restored: Json | undefined
 
   // What the push at hand has made.
@@ -134,15 +149,47 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
   }
 
   const bind = (count: number | undefined): string | undefined => {
-    const made = createRowReader(options, context, 'csv', header.names(), header.units(), count, restored)
+    const made = createRowReader(
+      options,
+      context,
+      'csv',
+      header.names(),
+      header.units(),
+      count,
+      restored,
+      undefined,
+      header.fullNames(),
+    )
     if (typeof made === 'string') return made
     rows = made
     width = count
     const hidesDelimiter = encoding?.isLead !== undefined && delimiter >= 0x40
-    if (encoding && !encoding.wide && !hidesDelimiter) {
+    if (encoding && !encoding.wide && !hidesDelimiter && showsHeader(made)) {
       fast = createFastReader(made, delimiter, quote, comment?.[0] ?? -1, width, recordBytesMax)
     }
     return undefined
+  }
+
+  /** Whether the short way stumbles over a header that comes again: over a name where it wants a time or a number. */
+  const showsHeader = ({ numberFields }: RowReader): boolean => {
+    const cells = header.nameCells()
+    return !cells || options.time !== undefined || numberFields.some(n => Number.isNaN(Number(cells[n.field] || 'x')))
+  }
+
+  /** What a row is to the header of the file: the same again, another one, or none. */
+  const headerAgain = (): 'same' | 'other' | undefined => {
+    const names = header.nameCells()
+    if (!names) return undefined
+    const texts = cellTexts(cells)
+    const count = Math.max(names.length, texts.length)
+    let same = 0
+    let filled = 0
+    for (let i = 0; i < count; i++) {
+      if ((names[i] ?? '') === (texts[i] ?? '')) same++
+      if (names[i] && texts.includes(names[i] as string)) filled++
+    }
+    if (same === count) return 'same'
+    return 2 * filled >= names.filter(name => name !== '').length ? 'other' : undefined
   }
 
   const endLine = (bytes: Uint8Array, end: number, lines: number): number => {
@@ -208,6 +255,7 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
     }
     const lines = 1 + cut.innerLines
     if (header.open()) header.row(cellTexts(cells))
+    else if (mayBeHeader() && headerAgain() === 'same') strangeLine = 0
     else {
       const reason = readCells(input, p, end, base, lines, atNs)
       if (reason === undefined) rowsRead++
@@ -216,13 +264,36 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
     return endLine(bytes, end, lines)
   }
 
+  const mayBeHeader = (): boolean => {
+    const first = header.nameCells()?.[0]
+    return first !== undefined && cells.count > 0 && cellTextAt(cells, 0) === first
+  }
+
   const readCells = (input: Input, p: number, end: number, base: number, lines: number, atNs: bigint | undefined) => {
     if (unreadable !== undefined) return unreadable
+    if (strangeLine > 0) {
+      return `the row stands below line ${strangeLine}, a header that is not as the first of the file`
+    }
     if (!rows) {
       // Without names, the first row that can be read says how many columns there are.
       const problem = bind(options.columns ? undefined : cells.count)
       if (problem !== undefined || !rows) return problem
     }
+    const reason = readRow(rows, input, p, end, base, lines, atNs)
+    if (reason === undefined || headerAgain() !== 'other') return reason
+    strangeLine = line + 1
+    return `a second header, which is not as the first of the file: the rows below it are refused until the first comes again`
+  }
+
+  const readRow = (
+    rows: RowReader,
+    input: Input,
+    p: number,
+    end: number,
+    base: number,
+    lines: number,
+    atNs: bigint | undefined,
+  ): string | undefined => {
     if (cells.count < rows.cellsMin)
       return `the row has ${cells.count} cells where ${width ?? rows.cellsMin} are expected`
     for (let i = width ?? cells.count; i < cells.count; i++) {
@@ -270,7 +341,7 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
         passing = end < 0
         p = end < 0 ? n : endLine(bytes, end, 1)
       } else {
-        if (fast && p < limit) {
+        if (fast && strangeLine === 0 && p < limit) {
           pointCells(cells, bytes)
           const read = fast.read(cells, p, limit, line, offset, atNs)
           rowsRead += read.rows
@@ -338,6 +409,7 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
       passing,
       ...(unreadable !== undefined && { unreadable }),
       ...(width !== undefined && { width }),
+      ...(strangeLine > 0 && { strangeLine }),
       series: rows?.sink.state() ?? [],
     },
   })
@@ -358,6 +430,7 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
     headBytes = header.open() ? 0 : from.headBytes
     skipLf = state.skipLf === true
     passing = state.passing === true
+    strangeLine = typeof state.strangeLine === 'number' ? state.strangeLine : 0
   }
   if (resume) goOn(resume)
   return { push, checkpoint }
@@ -365,8 +438,8 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
 
 const headerPlan = ({ header }: CsvOptions): HeaderPlan =>
   typeof header === 'boolean'
-    ? { skip: 0, after: undefined, names: header, units: false }
-    : { skip: header.skip, after: header.after, names: header.names, units: header.units }
+    ? { skip: 0, after: undefined, names: header, units: false, unitsInNames: false }
+    : { ...header, after: header.after }
 
 const isBlankLine = (bytes: Uint8Array, p: number, delimiter: number): boolean => {
   for (let i = p; i < bytes.length; i++) {
@@ -385,8 +458,8 @@ const startsWith = (bytes: Uint8Array, p: number, text: Uint8Array | undefined):
 
 const cellTexts = (cells: Cells): string[] => {
   const texts: string[] = []
-  for (let i = 0; i < cells.count; i++) {
-    texts.push(textOf(cells, cells.starts[i] as number, cells.ends[i] as number).trim())
-  }
+  for (let i = 0; i < cells.count; i++) texts.push(cellTextAt(cells, i))
   return texts
 }
+const cellTextAt = (cells: Cells, i: number): string =>
+  textOf(cells, cells.starts[i] as number, cells.ends[i] as number).trim()

@@ -5,22 +5,35 @@ import { createCsv, csvSchema } from './csv.ts'
 import type { Decoder, DecoderContext, Resume, SeekDecoder } from './decoder.ts'
 import { createJsonl, jsonlSchema } from './jsonl.ts'
 import { createLines, linesSchema } from './lines.ts'
+import { createLta, ltaSchema } from './lta.ts'
+import { createOceanview, oceanviewSchema } from './oceanview.ts'
+import { withPreset } from './presets.ts'
+import { createProtem, protemSchema } from './protem.ts'
 import { createTdms, tdmsSchema } from './tdms.ts'
 import { createWe7000, we7000Schema } from './we7000.ts'
 
 /** Formats of records that stand alone: what a serial line or a message can bring. */
-export const recordFormatSchema = z.discriminatedUnion('kind', [csvSchema, linesSchema, jsonlSchema, binarySchema])
+export const recordFormatSchema = z.preprocess(
+  withPreset,
+  z.discriminatedUnion('kind', [csvSchema, linesSchema, jsonlSchema, binarySchema]),
+)
 export type RecordFormat = z.output<typeof recordFormatSchema>
 
 /** Formats of files. */
-export const formatSchema = z.discriminatedUnion('kind', [
-  csvSchema,
-  we7000Schema,
-  tdmsSchema,
-  linesSchema,
-  jsonlSchema,
-  binarySchema,
-])
+export const formatSchema = z.preprocess(
+  withPreset,
+  z.discriminatedUnion('kind', [
+    csvSchema,
+    we7000Schema,
+    protemSchema,
+    ltaSchema,
+    oceanviewSchema,
+    tdmsSchema,
+    linesSchema,
+    jsonlSchema,
+    binarySchema,
+  ]),
+)
 export type FormatOptions = z.output<typeof formatSchema>
 
 /** Kinds that are read only when the file is complete: a tail must be told when that is. */
@@ -41,6 +54,12 @@ export const createDecoder = (format: FormatOptions, context: DecoderContext, re
       return createCsv(format, context, resume)
     case 'we7000':
       return createWe7000(format, context, resume)
+    case 'protem':
+      return createProtem(format, context, resume)
+    case 'lta':
+      return createLta(format, context, resume)
+    case 'oceanview':
+      return createOceanview(format, context, resume)
     case 'lines':
       return createLines(format, context, resume)
     case 'jsonl':

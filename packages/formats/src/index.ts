@@ -21,6 +21,10 @@ export {
 } from './format.ts'
 export { createJsonl, type JsonlOptions, jsonlSchema } from './jsonl.ts'
 export { createLines, type LinesOptions, linesSchema } from './lines.ts'
+export { createLta, type LtaOptions, ltaSchema } from './lta.ts'
+export { createOceanview, type OceanviewOptions, oceanviewSchema, STATUS_ZONE_UNKNOWN } from './oceanview.ts'
+export { type PresetName, presetNames, presetOptions } from './presets.ts'
+export { createProtem, type ProtemOptions, protemSchema } from './protem.ts'
 export { createScaling, type Scaling } from './scaling.ts'
 export {
   createTdms,

@@ -14,8 +14,8 @@ export interface LineFormat {
   /** Encoding as configured. */
   encoding: string
   /**
-   * Looks at bytes[from, to), one line without its end. Returns the reason of a reject, `true` where a row was appended,
-   * `false` where the line holds no row.
+   * Looks at bytes[from, to), one line without its end. Returns the reason of a reject, `true` or a number where so many
+   * rows were appended, `false` where the line holds no row. `place` is of this line and good for this call.
    */
   line(
     bytes: Uint8Array,
@@ -24,7 +24,9 @@ export interface LineFormat {
     place: RowPlace,
     atNs: bigint | undefined,
     decoder: TextDecoder,
-  ): string | boolean
+  ): string | boolean | number
+  /** A line that was too long has been rejected: what the format makes of it. */
+  tooLong?(): void
   flush(): Frame[]
   /** The format's own part of the checkpoint. */
   state(): Json
@@ -32,8 +34,11 @@ export interface LineFormat {
   inHead?(): boolean
   /** Whether the file says of itself that it is finished. */
   finished?(): boolean
-  /** The file has ended: the reason of a reject that stands for the whole of it, if any. */
-  end?(): string | undefined
+  /**
+   * The file has ended: the reason of a reject that stands for the whole of it (or for the lines of `place`, where that is
+   * filled in), or so many last rows.
+   */
+  end?(place: RowPlace): string | number | undefined
 }
 
 const LF = 10
@@ -49,6 +54,16 @@ export const lineEnd = (bytes: Uint8Array, p: number): number => {
 export const lastLineEnd = (bytes: Uint8Array): number => {
   const lf = bytes.lastIndexOf(LF) + 1
   return lf + bytes.subarray(lf).lastIndexOf(CR) + 1
+}
+
+/** As `lineEnd`, for ends that are asked for from front to back: no byte is searched for a CR twice. */
+const createLineEnds = (bytes: Uint8Array): ((p: number) => number) => {
+  let cr = -2
+  return p => {
+    if (cr !== -1 && cr < p) cr = bytes.indexOf(CR, p)
+    const lf = bytes.indexOf(LF, p)
+    return cr >= 0 && (lf < 0 || cr < lf) ? cr : lf
+  }
 }
 
 export const createLineDecoder = (format: LineFormat, context: DecoderContext, resume?: Resume): Decoder => {
@@ -67,14 +82,18 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
     const input = (encoding as Encoding).input(pushed, last)
     const { bytes } = input
     const n = bytes.length
+    const endOf = createLineEnds(bytes)
+    const { wide } = encoding as Encoding
+    const place: RowPlace = { firstLine: 0, lastLine: 0, firstByte: 0, lastByte: 0 }
     let p = 0
     let at = offset
     const next = (end: number): void => {
       const stop = end < 0 ? n : end
       line++
       skipLf = bytes[stop] === CR
-      at += input.fileBytes(p, Math.min(n, stop + 1))
-      p = Math.min(n, stop + 1)
+      const behind = stop < n ? stop + 1 : n
+      at += wide ? input.fileBytes(p, behind) : behind - p
+      p = behind
     }
     while (p < n) {
       if (skipLf && bytes[p] === LF) {
@@ -83,7 +102,7 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
       }
       skipLf = false
       if (p >= n) break
-      const end = lineEnd(bytes, p)
+      const end = endOf(p)
       if (passing) {
         if (end < 0) {
           at += input.fileBytes(p, n)
@@ -97,16 +116,15 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
       const tooLong = (end < 0 ? n : end) - p > recordBytesMax
       if (end < 0 && !last && !tooLong) break
       const stop = tooLong ? p + recordBytesMax : end < 0 ? n : end
-      const place: RowPlace = {
-        firstLine: line + 1,
-        lastLine: line + 1,
-        firstByte: at,
-        lastByte: at + input.fileBytes(p, stop),
-      }
+      place.firstLine = line + 1
+      place.lastLine = line + 1
+      place.firstByte = at
+      place.lastByte = at + (wide ? input.fileBytes(p, stop) : stop - p)
       const outcome = tooLong
         ? `the line is longer than ${recordBytesMax} bytes; its rest is passed over`
         : format.line(bytes, p, stop, place, atNs, decoder)
-      if (outcome !== false) rowsRead++
+      if (outcome !== false) rowsRead += typeof outcome === 'number' ? outcome : 1
+      if (tooLong) format.tooLong?.()
       if (typeof outcome === 'string') {
         rejects.push(rejectOf(context, format.name, place, outcome, bytes, p, stop, decoder))
       }
@@ -140,12 +158,7 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
     }
     const used = decode(pushed.subarray(mark), last, atNs)
     offset += used
-    const reason = last ? format.end?.() : undefined
-    if (reason !== undefined) {
-      const whole = { firstLine: 1, lastLine: line, firstByte: 0, lastByte: offset }
-      rowsRead++
-      rejects.push(rejectOf(context, format.name, whole, reason, new Uint8Array(0), 0, 0, decoder))
-    }
+    if (last) end()
     const finished = format.finished?.() === true
     return {
       frames: format.flush(),
@@ -154,6 +167,16 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
       rowsRead,
       rowsRejected: rejects.length,
       ...(finished && { finished }),
+    }
+  }
+
+  const end = (): void => {
+    const whole = { firstLine: 1, lastLine: line, firstByte: 0, lastByte: offset }
+    const outcome = format.end?.(whole)
+    if (outcome === undefined) return
+    rowsRead += typeof outcome === 'number' ? outcome : 1
+    if (typeof outcome === 'string') {
+      rejects.push(rejectOf(context, format.name, whole, outcome, new Uint8Array(0), 0, 0, decoder))
     }
   }
 

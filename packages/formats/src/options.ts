@@ -127,6 +127,20 @@ export const tagsSchema = z
   .describe("Which site, device and stream a row belongs to: a fixed name, or a column. Without it: the source's own.")
 export type TagsOptions = z.infer<typeof tagsSchema>
 
+const limitsSchema = z
+  .strictObject({
+    min: z.number().optional().describe('Smallest value that is none of these'),
+    max: z.number().optional().describe('Largest value that is none of these'),
+    status: z.string().min(1).max(64).default('out-of-range').describe('Status of the row, e.g. spike'),
+    keep: z
+      .boolean()
+      .default(true)
+      .describe('true: the value stays, and counts in sums and means. false: it becomes a hole'),
+  })
+  .refine(({ min, max }) => min !== undefined || max !== undefined, 'names neither min nor max')
+  .describe('What a value may be; one outside marks its row: spikes, idle gauges, open circuits')
+export type Limits = z.output<typeof limitsSchema>
+
 const columnType = z.enum(['float', 'int', 'bool', 'text'])
 const columnShape = {
   from: fieldSchema.optional().describe('The column of the file, where it has another name there'),
@@ -143,11 +157,16 @@ const columnShape = {
   falseTexts: z.array(z.string()).optional().describe('For bool: texts that are false, beside false, f, no, n, off, 0'),
   required: z.boolean().optional().describe('A hole makes the row a reject'),
   decimal: z.enum(['.', ',']).optional().describe('Decimal mark, where it differs from that of the format'),
+  limits: limitsSchema.optional(),
+  optional: z.boolean().optional().describe('The file may lack it: then there is no such column'),
 }
+const numbersOnly = (column: { type: string; limits?: unknown }) =>
+  column.limits === undefined || column.type === 'float' || column.type === 'int'
+const noLimits = { path: ['limits'], message: 'only a column of type float or int has limits' }
 const notReserved = (name: string) => name !== STATUS_COLUMN
 const reserved = `the name "${STATUS_COLUMN}" is taken by the row status; give the column another name and say from: ${STATUS_COLUMN}`
 const columnName = nameSchema.refine(notReserved, reserved)
-const columnSchema = z.union([columnType, z.strictObject(columnShape)])
+const columnSchema = z.union([columnType, z.strictObject(columnShape).refine(numbersOnly, noLimits)])
 const columnMap = z.record(z.string(), columnSchema).check(ctx => {
   const names = Object.keys(ctx.value)
   if (names.length === 0) ctx.issues.push({ code: 'custom', input: ctx.value, message: 'names no column' })
@@ -158,7 +177,10 @@ const columnMap = z.record(z.string(), columnSchema).check(ctx => {
 })
 /** A list of {name, …}, or a map from the name to {…} or just the type. */
 export const columnsSchema = z
-  .union([z.array(z.strictObject({ name: columnName, ...columnShape })).min(1), columnMap])
+  .union([
+    z.array(z.strictObject({ name: columnName, ...columnShape }).refine(numbersOnly, noLimits)).min(1),
+    columnMap,
+  ])
   .describe('The columns to keep, with their types')
 export type ColumnsOptions = z.infer<typeof columnsSchema>
 
@@ -184,6 +206,8 @@ export interface ColumnOptions {
   falseTexts?: string[] | undefined
   required: boolean
   decimal?: '.' | ',' | undefined
+  limits?: Limits | undefined
+  optional?: boolean | undefined
 }
 
 export const listColumns = (columns: ColumnsOptions): ColumnOptions[] => {

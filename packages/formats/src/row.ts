@@ -2,11 +2,19 @@
  * Cells to rows: the part that all configured formats share. Tags choose the series, the time is read and brought to
  * UTC, each column's cell becomes its value; or the row is refused with one sentence.
  */
-import { type Json, LIMITS, parseIsoNs, STATUS_NOT_A_NUMBER } from '@penstock/frame'
+import { type Json, LIMITS, parseIsoNs, STATUS_COLUMN, STATUS_NOT_A_NUMBER } from '@penstock/frame'
 import { type Cells, createCells, textOf, trimCell } from './cells.ts'
 import type { DecoderContext } from './decoder.ts'
 import { readNumber, saysNotANumber } from './number.ts'
-import { type ColumnsOptions, type FieldRef, listColumns, type TagsOptions, type TimeOptions } from './options.ts'
+import {
+  type ColumnOptions,
+  type ColumnsOptions,
+  type FieldRef,
+  type Limits,
+  listColumns,
+  type TagsOptions,
+  type TimeOptions,
+} from './options.ts'
 import { type ColumnPlan, createSink, type RowPlace, type Series, type Sink } from './series.ts'
 import { spread } from './spread.ts'
 import {
@@ -28,6 +36,8 @@ export interface RowOptions {
   nullTexts: readonly string[]
   decimal: '.' | ','
   sameTime: 'replace' | 'keep'
+  /** What becomes of fields that `columns` does not name, where it is given. */
+  otherColumns?: 'drop' | 'float' | 'text' | undefined
 }
 
 /** A number that stands for a state, or, where `status` is null, for a hole. */
@@ -48,6 +58,7 @@ export interface NumberField {
   /** Sentinels by value, and those that are no number by text. */
   sentinels: readonly Sentinel[]
   sentinelTexts: ReadonlyMap<string, string>
+  limits: Limits | undefined
 }
 interface OtherField {
   field: number
@@ -105,6 +116,7 @@ const quoted = (cells: Cells, start: number, end: number): string => {
  *
  * @param names the fields' names where the file has some, else undefined
  * @param width number of fields, where known
+ * @param aliases other names of the fields, by which the options may call them as well
  * @returns the reader, or one sentence that says why no row of the file can be read
  */
 export const createRowReader = (
@@ -115,11 +127,18 @@ export const createRowReader = (
   units: readonly (string | undefined)[] | undefined,
   width: number | undefined,
   restored: Json | undefined,
+  attributes?: () => Record<string, string> | undefined,
+  aliases?: readonly string[],
 ): RowReader | string => {
   const problems: string[] = []
+  const indexOf = (ref: FieldRef): number => {
+    if (typeof ref === 'number') return width === undefined || ref <= width ? ref - 1 : -1
+    const at = names?.indexOf(ref) ?? -1
+    return at >= 0 ? at : (aliases?.indexOf(ref) ?? -1)
+  }
   const fieldOf = (ref: FieldRef): number => {
-    const at = typeof ref === 'number' ? ref - 1 : (names?.indexOf(ref) ?? -1)
-    if (at >= 0 && (typeof ref !== 'number' || width === undefined || at < width)) return at
+    const at = indexOf(ref)
+    if (at >= 0) return at
     const has = names
       ? `its columns are ${names
           .filter(n => n !== '')
@@ -141,24 +160,31 @@ export const createRowReader = (
   const clockFields = bindTime(options.time, fieldOf)
   const tags = bindTags(options.tags, options.time, context, fieldOf)
   const used = new Set([...clockFields.used, ...tags.fields])
-  const bound = bindColumns(options, fieldOf, names, units, width, used)
+  const listed = options.columns && listColumns(options.columns).filter(c => !c.optional || indexOf(c.from) >= 0)
+  const rest = options.otherColumns ?? 'drop'
+  const named = new Set([...used, ...(listed ?? []).map(c => fieldOf(c.from))])
+  const taken = listed?.map(c => c.name) ?? []
+  const others =
+    listed && rest === 'drop' ? [] : otherColumns(names, width, named, taken, rest === 'text' ? 'text' : 'float')
+  const bound = bindColumns(options, [...(listed ?? []), ...others], fieldOf, units)
   if (problems.length > 0) return problems[0] as string
+  if (listed?.length === 0 && others.length === 0) return `the file has none of the columns that are named`
 
-  const { numberFields, otherFields: others, plans } = bound
+  const { numberFields, otherFields: texts, plans } = bound
   const arrival = options.time === undefined
   const spreads = arrival ? 'arrival' : options.sameTime
-  const sink = createSink(context, format, plans, spreads !== 'replace', restored)
+  const sink = createSink(context, format, plans, spreads !== 'replace', restored, attributes)
   const numbers = new Float64Array(numberFields.length)
-  const values = new Array<string | boolean | null>(others.length).fill(null)
+  const values = new Array<string | boolean | null>(texts.length).fill(null)
   const at = new Float64Array(2)
   const readTime = clockFields.read
   const rejectGap = clockFields.rejectGap
   const entryOf = createTagLookup(tags, options.nullTexts, sink, labelOf, clockFields.equalStepsBack)
-  const otherFields = [...new Set([...clockFields.used, ...tags.fields, ...others.map(o => o.field)])]
+  const otherFields = [...new Set([...clockFields.used, ...tags.fields, ...texts.map(o => o.field)])]
   const cellsMin = Math.max(0, ...otherFields.map(f => f + 1), ...numberFields.map(n => n.field + 1))
-  const hasSentinels = numberFields.some(n => n.sentinels.length > 0)
+  const hasSentinels = numberFields.some(n => n.sentinels.length > 0 || n.limits)
   let rowStatus: string | null = null
-  const textCaches = others.map(() => createTextCache())
+  const textCaches = texts.map(() => createTextCache())
 
   /** A row that is refused leaves no status behind for the next one, which may come by the fast path. */
   const readNumbers = (cells: Cells): string | undefined => {
@@ -194,7 +220,7 @@ export const createRowReader = (
     return undefined
   }
 
-  /** Turns sentinels into holes. Returns the field that must not have one. */
+  /** Turns sentinels into holes and marks what is beyond its limits. Returns the field that must not have one. */
   const readSentinels = (): NumberField | undefined => {
     for (let k = 0; k < numberFields.length; k++) {
       const n = numberFields[k] as NumberField
@@ -206,13 +232,19 @@ export const createRowReader = (
         rowStatus ??= sentinel.status
         break
       }
+      const { limits } = n
+      const value = numbers[k] as number
+      if (limits && (value < (limits.min ?? value) || value > (limits.max ?? value))) {
+        rowStatus ??= limits.status
+        if (!limits.keep) numbers[k] = Number.NaN
+      }
     }
     return undefined
   }
 
   const readOthers = (cells: Cells): string | undefined => {
-    for (let k = 0; k < others.length; k++) {
-      const o = others[k] as OtherField
+    for (let k = 0; k < texts.length; k++) {
+      const o = texts[k] as OtherField
       trimCell(cells, o.field)
       const { from: start, to: end } = cells
       const text = (textCaches[k] as TextCache).read(cells, start, end)
@@ -261,7 +293,7 @@ export const createRowReader = (
       const hole = readSentinels()
       if (hole) return `${labelOf(hole.field)}: is a hole where a number is required`
     }
-    const reason = others.length > 0 ? readOthers(cells) : undefined
+    const reason = texts.length > 0 ? readOthers(cells) : undefined
     if (reason !== undefined) return reason
     let status = rowStatus
     if (found === LOCAL_TIME) {
@@ -292,7 +324,7 @@ export const createRowReader = (
     return { field: clockFields.used[0] ?? 0, width: fixed.width }
   }
 
-  const isPlain = tags.fields.length === 0 && others.length === 0 && !hasSentinels && spreads === 'replace'
+  const isPlain = tags.fields.length === 0 && texts.length === 0 && !hasSentinels && spreads === 'replace'
   const { series, clock } = isPlain ? entryOf(createCells('utf-8')) : {}
   const plain =
     series && clock
@@ -591,16 +623,14 @@ const nameProblem = (text: string, label: string, what: string): string | undefi
 
 const bindColumns = (
   options: RowOptions,
+  columns: readonly ColumnOptions[],
   fieldOf: (ref: FieldRef) => number,
-  names: readonly string[] | undefined,
   units: readonly (string | undefined)[] | undefined,
-  width: number | undefined,
-  used: ReadonlySet<number>,
 ): { numberFields: NumberField[]; otherFields: OtherField[]; plans: ColumnPlan[] } => {
   const numberFields: NumberField[] = []
   const otherFields: OtherField[] = []
   const plans: ColumnPlan[] = []
-  for (const column of options.columns ? listColumns(options.columns) : otherColumns(names, width, used)) {
+  for (const column of columns) {
     const field = fieldOf(column.from)
     const unit = column.unit ?? units?.[field]
     const nullTexts = column.nullTexts ?? options.nullTexts
@@ -628,6 +658,7 @@ const bindColumns = (
         emptyIsNull: nullTexts.includes(''),
         sentinels,
         sentinelTexts,
+        limits: column.limits,
       })
     } else {
       plans.push({ ...head, type: column.type, slot: otherFields.length })
@@ -641,16 +672,23 @@ const bindColumns = (
   return { numberFields, otherFields, plans }
 }
 
-/** Without `columns`: each field that is neither time nor tag is a float; fields without a name are numbered. */
-const otherColumns = (names: readonly string[] | undefined, width: number | undefined, used: ReadonlySet<number>) => {
-  const columns: ReturnType<typeof listColumns> = []
-  const taken = new Set(names ?? [])
+/** Columns of the fields that are neither time nor tag nor named; fields without a name are numbered. */
+const otherColumns = (
+  names: readonly string[] | undefined,
+  width: number | undefined,
+  used: ReadonlySet<number>,
+  named: readonly string[],
+  type: 'float' | 'text',
+): ColumnOptions[] => {
+  const columns: ColumnOptions[] = []
+  const reserved = new Set([STATUS_COLUMN, ...named])
+  const taken = new Set([...(names ?? []), ...named])
   for (let field = 0; field < (names?.length ?? width ?? 0); field++) {
     const name = names?.[field] || `column${field + 1}`
     if (used.has(field)) continue
     let free = name
-    while (free === 'status' || (free !== name && taken.has(free))) free = `${free}_`
-    columns.push({ name: free, from: field + 1, type: 'float', status: {}, required: false })
+    while (reserved.has(free) || (free !== name && taken.has(free))) free = `${free}_`
+    columns.push({ name: free, from: field + 1, type, status: {}, required: false })
   }
   return columns
 }

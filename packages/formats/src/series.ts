@@ -10,9 +10,14 @@ import type { OverlapState } from './zone-clock.ts'
 export interface ColumnPlan {
   name: string
   unit?: string
-  type: 'float' | 'int' | 'bool' | 'text'
+  type: 'float' | 'int' | 'bool' | 'text' | 'vector'
   slot: number
+  /** Of a vector column. */
+  axis?: Float64Array
 }
+
+/** A value of a column that is no number. */
+export type OtherValue = string | boolean | Float64Array | null
 
 /** One series (site, device, stream): its pending rows, and what its next row's time depends on. */
 export interface Series {
@@ -25,7 +30,7 @@ export interface Series {
   offsets: Float64Array
   /** The number columns one behind the other, each `capacity` long. */
   numbers: Float64Array
-  others: (string | boolean | null)[][]
+  others: OtherValue[][]
   statuses: (string | null)[] | undefined
   startMs: number
   startNs: number
@@ -56,7 +61,7 @@ export interface Sink {
     series: Series,
     at: Float64Array,
     numbers: Float64Array,
-    others: readonly (string | boolean | null)[],
+    others: readonly OtherValue[],
     status: string | null,
     place: RowPlace,
   ): void
@@ -122,7 +127,7 @@ export const createSink = (
     s.offsets[row] = (ms - s.startMs) * NS_PER_MS + (ns - s.startNs)
     const table = s.numbers
     for (let k = 0, cell = row; k < numberCount; k++, cell += capacity) table[cell] = numbers[k] as number
-    for (let k = 0; k < otherCount; k++) (s.others[k] as (string | boolean | null)[]).push(others[k] ?? null)
+    for (let k = 0; k < otherCount; k++) (s.others[k] as OtherValue[]).push(others[k] ?? null)
     if (s.statuses) s.statuses.push(status)
     else if (status !== null) {
       s.statuses = new Array<string | null>(row).fill(null)
@@ -164,7 +169,11 @@ export const createSink = (
           values: s.numbers.slice(plan.slot * s.capacity, plan.slot * s.capacity + rows),
         }
       }
-      const values = s.others[plan.slot] as (string | boolean | null)[]
+      const values = s.others[plan.slot] as OtherValue[]
+      if (plan.type === 'vector') {
+        const axis = plan.axis ? { axis: plan.axis } : {}
+        return { ...head, type: 'vector', ...axis, values: values as Float64Array[] }
+      }
       return plan.type === 'text'
         ? { ...head, type: 'text', values: values as (string | null)[] }
         : { ...head, type: 'bool', values: values as (boolean | null)[] }

@@ -210,7 +210,8 @@ const readExcel: TimeReader = ({ bytes }, start, end, at) => {
 
 const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
 const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']
-const abbreviations: Record<string, number> = {
+/** Offsets in minutes of the abbreviations that mean one zone alone. */
+export const abbreviations: Readonly<Record<string, number>> = {
   UTC: 0,
   GMT: 0,
   WET: 0,

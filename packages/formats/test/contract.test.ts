@@ -168,3 +168,72 @@ contract(
   200,
   false,
 )
+
+const protemRow = fc
+  .tuple(
+    fc.constantFrom('2024/10/27', '2024/03/31', 'x'),
+    minute,
+    fc.integer({ min: 0, max: 61 }),
+    fc.nat(99),
+    number,
+    number,
+  )
+  .map(
+    ([day, m, s, cs, a, b]) =>
+      `${day},0${1 + Math.floor(m / 60)}:${String(m % 60).padStart(2, '0')}:${String(s).padStart(2, '0')},${cs},${a},${b}`,
+  )
+const protemHead =
+  'PROTEM Logging Tool File Format Version.,2\nTitle:,a, b\nItem No.:,,,65,12\nItem Name:,,,T,T\nCh Name:,,,CH 1,"CH, 2"\n'
+contract(
+  'protem',
+  make({ kind: 'protem', fileRows: 4 }),
+  textBytes(protemRow, [protemHead, protemHead.replace('.,2', '.,3'), 'Title:,x\n', '']),
+)
+
+const ltaHead =
+  'WLMLTAID02\nStartTime\t27.10.2024, 02:30:00.387\nMeasurements\t5\n[Frame 1]\nCaption\tx\n[Measurement data]\n26\t0\t1\nTime  [ms]\tSignal 8  Wavelength, vac.  [nm]\tSignal 1  Frequency  [THz]\n'
+const ltaRow = fc
+  .tuple(
+    fc.constantFrom('126.0042', '183.1', '5', '-1.5', 'x', ''),
+    fc.constantFrom('', '780.24590930', '-3', '0', 'x', '780,5'),
+    fc.constantFrom('', '384.5', '-99'),
+  )
+  .map(parts => parts.join('\t'))
+const ltaTexts = textBytes(ltaRow, [ltaHead, ltaHead.replace('WLM', 'XXX'), 'WLMLTAID02\n', ''])
+contract('lta', make({ kind: 'lta', frequency: true }, { recordBytesMax: 200 }), ltaTexts)
+contract('lta, raw rows', make({ kind: 'lta', rows: 'raw' }, { recordBytesMax: 200 }), ltaTexts, 150)
+
+const seriesHead =
+  'Data from a.txt Node\n\nDate: Sun Oct 27 02:30:12 CEST 2024\nUser: é\nNumber of Pixels in Spectrum: 3\n>>>>>Begin Spectral Data<<<<<\n'
+const spectrum = fc
+  .tuple(
+    local,
+    fc.array(fc.constantFrom('1203.5', '65535', '-4', '', 'NaN', 'x', '1,5'), { minLength: 2, maxLength: 5 }),
+  )
+  .map(([at, values]) => [at, ...values].join('\t'))
+contract(
+  'oceanview, a series',
+  make({ kind: 'oceanview' }),
+  textBytes(spectrum, [
+    `${seriesHead}\t\t194,5\t195,5\t197\n`,
+    `${seriesHead}\t\t194,5\tx\n`,
+    seriesHead,
+    'User: x\n',
+    '',
+  ]),
+)
+contract(
+  'oceanview, a single spectrum',
+  make({ kind: 'oceanview', saturation: false }),
+  textBytes(
+    fc
+      .tuple(fc.constantFrom('194,5', '195.5', '1e3', 'x'), fc.constantFrom('1', '2.5', 'NaN', '65535', ''))
+      .map(parts => parts.join('\t')),
+    [
+      seriesHead,
+      seriesHead.replace('3\n', '5\n'),
+      seriesHead.replace(/Number.*\n/, ''),
+      seriesHead.replace('CEST', 'XYZ'),
+    ],
+  ),
+)

@@ -21,7 +21,10 @@ export type Make = (resume?: Resume) => Decoder
 
 /** All that a decoder made of some bytes, with the cuts between pushes and frames taken out. */
 export interface Whole {
-  series: Record<string, { columns: string[]; rows: unknown[][]; lines: number[]; bytes: number[] }>
+  series: Record<
+    string,
+    { columns: string[]; rows: unknown[][]; lines: number[]; bytes: number[]; attributes?: unknown; axes?: unknown[] }
+  >
   rejects: unknown[]
   rowsRead: number
   rowsRejected: number
@@ -42,6 +45,9 @@ export const addDecoded = (whole: Whole, decoded: Decoded): void => {
     expect(columns).toEqual(series.columns)
     series.lines[1] = lastLine
     series.bytes[1] = lastByte
+    const axes = plain.flatMap(c => (c.type === 'vector' && c.axis ? [Array.from(c.axis)] : []))
+    if (axes.length > 0) series.axes = axes
+    if (frame.origin?.attributes) series.attributes = frame.origin.attributes
     for (let i = 0; i < frame.offsetsNs.length; i++) {
       const values = plain.map(c => (typeof c.values[i] === 'number' && Number.isNaN(c.values[i]) ? null : c.values[i]))
       series.rows.push([rowNs(frame, i), ...values, status?.values[i] ?? null])

@@ -1,11 +1,11 @@
 /**
  * Fixtures are files: `x.csv` (or another ending), how it is configured in `x.options.json`, what it amounts to in
- * `x.expected.json`. Adding a case adds files.
+ * `x.expected.json`; in `x.context.json`, where that matters, the name and place of the file. Adding a case adds files.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { formatNs } from '@penstock/frame'
 import { describe, expect, it } from 'vitest'
-import { createDecoder, formatSchema, type Resume } from '../src/index.ts'
+import { createDecoder, type DecoderContext, formatSchema, type Resume } from '../src/index.ts'
 import { context, decodeAll, type Whole } from './decoder.contract.ts'
 
 const folder = new URL('fixtures/', import.meta.url)
@@ -13,23 +13,27 @@ const names = readdirSync(folder)
 const cases = names.filter(name => name.endsWith('.options.json')).map(name => name.slice(0, -'.options.json'.length))
 const readJson = (name: string): unknown => JSON.parse(readFileSync(new URL(name, folder), 'utf8'))
 
-/** As it stands in the expected file: times as text, one row a line. */
+/** As it stands in the expected file: times as text, curves as lists (a hole is null), one row a line. */
 const plain = (whole: Whole): unknown => ({
   ...whole,
   series: Object.fromEntries(
     Object.entries(whole.series).map(([key, series]) => [
       key,
-      { ...series, rows: series.rows.map(([time, ...values]) => [formatNs(time as bigint), ...values]) },
+      { ...series, rows: series.rows.map(([time, ...values]) => [formatNs(time as bigint), ...values.map(listed)]) },
     ]),
   ),
 })
+
+const listed = (value: unknown): unknown =>
+  value instanceof Float64Array ? Array.from(value, v => (Number.isNaN(v) ? null : v)) : value
 
 describe('fixtures', () => {
   it.each(cases)('%s', name => {
     const file = names.find(n => n.startsWith(`${name}.`) && !n.endsWith('.json'))
     const bytes = new Uint8Array(readFileSync(new URL(file ?? '', folder)))
     const format = formatSchema.parse(readJson(`${name}.options.json`))
-    const make = (resume?: Resume) => createDecoder(format, context(), resume)
+    const more = names.includes(`${name}.context.json`) ? readJson(`${name}.context.json`) : {}
+    const make = (resume?: Resume) => createDecoder(format, context(more as Partial<DecoderContext>), resume)
     const whole = decodeAll(make, bytes)
     expect(plain(whole)).toEqual(readJson(`${name}.expected.json`))
     const everywhere = Array.from(bytes, (_, i) => i)

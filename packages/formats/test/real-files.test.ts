@@ -66,6 +66,26 @@ describe.skipIf(!atHand)('real files', () => {
     expect(rows(decoded)).toBe(18)
     expect(sum(decoded, 'ROI Sum')).toBe(27_007_116)
     expect(values(decoded, 'PMT Current (A)')[0]).toBe(-1.519308e-13)
+    const preset = decode('lab-cns/pmt_short.csv', { kind: 'csv', preset: 'pmt' })
+    expect([rows(preset), sum(preset, 'ROI Sum'), preset.rowsRejected]).toEqual([18, 27_007_116, 0])
+    const named = preset.frames[0]?.columns.map(c => `${c.name} ${c.type} ${c.unit ?? ''}`.trim())
+    expect(named).toEqual(['No. int', 'ROI Sum int', 'Coil bool', 'PMT Current float A'])
+    expect([values(preset, 'No.').at(-1), values(preset, 'PMT Current')[0]]).toEqual([78, -1.519308e-13])
+    expect(times(preset)).toEqual(times(decoded))
+  })
+
+  it('presets of gauge, coil, ion beam and store counts', () => {
+    const gauge = decode('lab-cns/gauge_short.csv', { kind: 'csv', preset: 'gauge' })
+    expect([rows(gauge), gauge.frames[0]?.columns.length]).toEqual([18, 6])
+    expect(decode('lab-cns/gauge_short.csv', { kind: 'csv', preset: 'tpg256' }).frames).toEqual(gauge.frames)
+    const coil = decode('lab-cns/coil_log.txt', { kind: 'csv', preset: 'coil' })
+    expect([rows(coil), values(coil, 'on').filter(v => v).length, new Set(times(coil)).size]).toEqual([32, 17, 32])
+    const ion = decode('lab-cns/ion_short.csv', { kind: 'csv', preset: 'ion' })
+    expect([rows(ion), ion.frames[0]?.columns.length]).toEqual([18, 33])
+    const units = Object.fromEntries(ion.frames[0]?.columns.map(c => [c.name, c.unit]) ?? [])
+    expect(units).toMatchObject({ FC: 'nA', 'Be temp': 'degC', 'He press': 'V', Freq: 'kHz', 'Amp(CH1)': 'Vpp' })
+    const counts = decode('stores/counts-2024-07.csv', { kind: 'csv', preset: 'store-counts' })
+    expect([rows(counts), counts.rowsRejected]).toEqual([28_688, 305])
   })
 
   it('coil relay', () => {
@@ -89,15 +109,35 @@ describe.skipIf(!atHand)('real files', () => {
   })
 
   it('heater', () => {
-    const decoded = decode('lab-cns/HeaterLog_20220314_100740_00001.csv', {
-      kind: 'csv',
-      encoding: 'cp932',
-      header: { skip: 6, names: ['date', 'time', 'centiseconds', 'target', 'measured'] },
-      time: { date: 'date', time: 'time', layout: seconds },
-      columns: { target: { unit: '%' }, measured: { unit: '%' } },
-    })
-    expect([rows(decoded), sum(decoded, 'target'), sum(decoded, 'measured')]).toEqual([60_000, 865_660, 865_705])
+    const decoded = decode('lab-cns/HeaterLog_20220314_100740_00001.csv', { kind: 'protem' })
+    const [target = '', measured = ''] = decoded.frames[0]?.columns.map(c => c.name) ?? []
+    expect([target, measured]).toEqual(['マニュアル制御モードの設定値 (SV)', '設定値 (SV) モニタ'])
+    const nonZero = (name: string) => (values(decoded, name) as number[]).filter(v => v !== 0).length
+    expect([rows(decoded), sum(decoded, target), sum(decoded, measured)]).toEqual([60_000, 865_660, 865_705])
+    expect([nonZero(target), nonZero(measured), decoded.finished]).toEqual([25_447, 25_446, true])
+    for (const name of [target, measured]) {
+      const all = values(decoded, name) as number[]
+      expect([Math.min(...all), Math.max(...all)]).toEqual([0, 55])
+    }
     expect([times(decoded)[0], times(decoded).at(-1)]).toEqual(['2022-03-14T01:07:41.000Z', '2022-03-14T17:47:47.000Z'])
+    // A row a second, but for seven.
+    expect(new Set(times(decoded)).size).toBe(60_000)
+    expect(decoded.frames[0]?.origin?.attributes?.Title).toBe('ThermoRIKO heater logging test')
+    expect(rows(decode('lab-cns/heater_short.csv', { kind: 'protem' }))).toBe(18)
+  })
+
+  it('wavemeter', () => {
+    const joined = decode('lab-cns/laser_short.lta', { kind: 'lta', frequency: true })
+    expect([rows(joined), joined.rowsRejected]).toEqual([18, 0])
+    expect(times(joined)[0]).toBe('2022-03-14T23:46:39.880747300Z')
+    const first = [780.2459093, 780.24603997, 794.96923484, 718.21633212, 817.0987225, 718.13690806]
+    const names = ['Signal 8', 'Signal 1', 'Signal 4', 'Signal 6', 'Signal 3', 'Signal 2']
+    expect(names.map(name => values(joined, name)[0])).toEqual(first)
+    expect(names.map(name => values(joined, `${name} frequency`)[0])).toEqual(first.map(nm => 299_792.458 / nm))
+    const raw = decode('lab-cns/laser_short.lta', { kind: 'lta', rows: 'raw' })
+    expect([rows(raw), raw.rowsRead]).toEqual([108, 108])
+    expect([values(raw, 'channel')[0], values(raw, 'wavelength')[0]]).toEqual(['Signal 6', 718.21633212])
+    expect(raw.frames[0]?.origin?.attributes?.['Frame 6 Caption']).toBe('WSU-4310: Signal 2  Frequency  [THz]')
   })
 
   it('SSD pulses', () => {
