@@ -38,6 +38,15 @@ export {
   tdmsSchema,
 } from './tdms.ts'
 export {
+  type Doubt,
+  type Finding,
+  type Proposal,
+  type SniffInput,
+  type SniffResult,
+  sniff,
+  sniffFile,
+} from './sniff.ts'
+export {
   createWe7000,
   STATUS_INDEX_GAP,
   STATUS_OUT_OF_BOUNDS,
