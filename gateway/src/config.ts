@@ -18,6 +18,7 @@ import { isLoopback } from '@penstock/http'
 import * as z from 'zod'
 import type { Source } from './source.ts'
 import { type DropOptions, dropOptions, openDrop } from './sources/drop.ts'
+import { type ModbusOptions, modbusOptions, openModbus } from './sources/modbus.ts'
 import { openSerial, type SerialDeps, type SerialOptions, serialOptions } from './sources/serial.ts'
 import { openSimulate, type SimulateOptions, simulateOptions } from './sources/simulate.ts'
 import { openTail, type TailOptions, tailOptions } from './sources/tail.ts'
@@ -104,7 +105,13 @@ const pageSchema = z.strictObject({
   open: z.boolean().default(false).describe('true: whoever reaches the address sees the readings, without a token'),
 })
 
-const sourceSchema = z.discriminatedUnion('kind', [tailOptions, dropOptions, serialOptions, simulateOptions])
+const sourceSchema = z.discriminatedUnion('kind', [
+  tailOptions,
+  dropOptions,
+  serialOptions,
+  modbusOptions,
+  simulateOptions,
+])
 
 export const gatewayConfigSchema = z
   .strictObject({
@@ -147,7 +154,8 @@ export const gatewayConfigSchema = z
   .superRefine(({ sources, zone }, context) => {
     // A zone that nobody named would move every local time in silence.
     for (const [i, source] of sources.entries()) {
-      if (source.kind === 'simulate' || source.zone !== undefined || zone !== undefined) continue
+      if (source.kind === 'simulate' || source.kind === 'modbus' || source.zone !== undefined || zone !== undefined)
+        continue
       const message = `is missing: say here, or once at the top of the file, in which zone the times of "${source.id}" are, e.g. Europe/Paris or UTC`
       context.addIssue({ code: 'custom', message, path: ['sources', i, 'zone'] })
     }
@@ -157,7 +165,7 @@ export const gatewayConfigSchema = z
 type Checked = z.output<typeof gatewayConfigSchema>
 type Sending = Pick<Checked['uplink'], 'windowBytesMax' | 'receiptMsMax' | 'reconnectMsMax'>
 
-export type SourceOptions = TailOptions | DropOptions | SerialOptions | SimulateOptions
+export type SourceOptions = TailOptions | DropOptions | SerialOptions | ModbusOptions | SimulateOptions
 
 export interface PageConfig {
   host: string
@@ -235,6 +243,7 @@ const uplinkOf = async (
 /** The source with what the gateway says for all of them, and with absolute paths. */
 const placed = (source: Checked['sources'][number], gateway: Checked, file: string): SourceOptions => {
   if (source.kind === 'simulate') return source
+  if (source.kind === 'modbus') return { ...source, site: source.site ?? gateway.site ?? gateway.gateway }
   const where = { site: source.site ?? gateway.site ?? gateway.gateway, zone: source.zone ?? gateway.zone ?? 'UTC' }
   if (source.kind === 'serial') return { ...source, ...where }
   return { ...source, ...where, folder: resolvePath(file, source.folder) }
@@ -249,6 +258,8 @@ export const openSource = (source: SourceOptions, deps: SerialDeps): Source => {
       return openDrop(source, deps)
     case 'serial':
       return openSerial(source, deps)
+    case 'modbus':
+      return openModbus(source, deps)
     case 'simulate':
       return openSimulate(source, deps)
   }

@@ -21,6 +21,8 @@ export interface Exchange<T> {
   /** As a person knows the device: `psu (address 02)`. */
   deviceLabel: string
   bytes: Uint8Array
+  /** What a line with an echo gives back of it, without its line end. */
+  echo: Uint8Array
   /** What an answer looks like; others are refused, and the waiting goes on. */
   expect?: RegExp
   /** How many frames make the answer; 0: none comes. */
@@ -51,8 +53,10 @@ export interface ConversationPort {
 export interface Conversation<T> {
   /** Moves on as far as it can at this time. Returns in how many ms it wants to be called again, if nothing comes before. */
   step(nowMs: number): number
-  /** Whose answer a frame is, or why it is nobody's; `undefined` where it is to be passed over (echo). */
-  take(frame: Uint8Array, nowMs: number): { target: T } | { problem: string } | undefined
+  /** Whether a frame is but the echo of what was sent. To be asked once a frame, before `take`. */
+  isEcho(frame: Uint8Array): boolean
+  /** Whose answer a frame is, or why it is nobody's. */
+  take(frame: Uint8Array, nowMs: number): { target: T } | { problem: string }
   /** Devices that do not answer, one sentence each, and how many devices there are. */
   silent(): { sentences: string[]; deviceCount: number }
 }
@@ -66,6 +70,7 @@ type State<T> =
 
 /** While nothing is due, and a write is awaited, the conversation is looked at this often. */
 const lookMsMax = 1000
+const echoesMax = 16
 
 /** When the next round begins. Rounds that were missed are not made up for. */
 export const nextRoundMs = (startMs: number, nowMs: number, everyMs: number, isAligned: boolean): number => {
@@ -88,6 +93,7 @@ export const createConversation = <T>(
   let roundStartMs = startMs
   let lastMs = startMs
   let lastAsked: Exchange<T> | undefined
+  let echoes: Uint8Array[] = []
   let state: State<T> = { is: 'idle', untilMs: isAligned ? nextRoundMs(startMs - 1, startMs, everyMs, true) : startMs }
 
   const send = (exchange: Exchange<T>, tries: number): void => {
@@ -95,6 +101,7 @@ export const createConversation = <T>(
     const sending: State<T> = { is: 'sending', exchange, left: exchange.answers, tries, written: false }
     state = sending
     lastAsked = exchange
+    if (hasEcho) echoes = [...echoes, exchange.echo].slice(-echoesMax)
     port.write(exchange.bytes, () => {
       sending.written = true
     })
@@ -155,7 +162,6 @@ export const createConversation = <T>(
   }
 
   const take: Conversation<T>['take'] = (frame, nowMs) => {
-    if (hasEcho && lastAsked && isSame(frame, lastAsked.bytes)) return undefined
     if (state.is === 'settling') {
       const { exchange, left } = state
       if (!looksRight(exchange, frame))
@@ -189,6 +195,12 @@ export const createConversation = <T>(
       // A round may be long; a step is not: transitions beyond those of one command come with the next call.
       for (let i = 0; i < 8 && move(nowMs); i++);
       return 'untilMs' in state ? Math.max(0, Math.min(state.untilMs - nowMs, lookMsMax)) : lookMsMax
+    },
+    isEcho(frame) {
+      const found = echoes.findIndex(echo => isSame(frame, echo))
+      if (found < 0) return false
+      echoes = echoes.slice(found + 1)
+      return true
     },
     take,
     silent: () => ({

@@ -60,7 +60,7 @@ export const framingSchema = z
         .max(16)
         .optional()
         .describe(
-          'Bytes behind `end` that belong to the frame: a checksum behind ETX. The checksum then covers `end`, too',
+          'Bytes behind `end` that belong to the frame: a checksum behind ETX. The checksum then covers `start` and `end`, too',
         ),
     }),
     z.strictObject({

@@ -57,8 +57,11 @@ const arrived = (expected: unknown[]) =>
     n => n >= expected.length,
   ).then(() => expect(numbers()).toEqual(expected))
 
-/** A port whose other end the test holds. Each opening gives a new stream, as a device that was plugged in again does. */
-const newFakePort = () => {
+/**
+ * A port whose other end the test holds. Each opening gives a new stream, as a device that was plugged in again does.
+ * `answer` is what the instrument says to each write; undefined: nothing.
+ */
+const newFakePort = (answer: (sent: string) => string | undefined = () => undefined) => {
   let there = true
   let isSilentlyGone = false
   let openings = 0
@@ -72,8 +75,11 @@ const newFakePort = () => {
     const duplex = new Duplex({
       read() {},
       write(chunk, _encoding, done) {
-        sent.push(String(chunk))
+        const text = Buffer.from(chunk).toString('latin1')
+        sent.push(text)
         done()
+        const said = answer(text)
+        if (said !== undefined) setImmediate(() => duplex.push(Buffer.from(said, 'latin1')))
       },
     })
     stream = duplex
@@ -300,6 +306,219 @@ describe('a port that comes and goes', () => {
   })
 })
 
+const float = (name: string) => ({ kind: 'lines', pattern: `^(?<${name}>[-+0-9.]+)$`, columns: { [name]: 'float' } })
+const seriesOf = () => new Set(rowsOf(durable).map(row => `${row.series} ${Object.keys(row.values)}`))
+
+describe('an instrument that is asked', () => {
+  it('answers each command into its own stream, by its own pattern', async () => {
+    const port = newFakePort(sent => ({ 'MEAS:VOLT?\r\n': '1.5\r\n', 'MEAS:CURR?\r\n': 'I 0.25\r\n' })[sent])
+    const current = { kind: 'lines', pattern: '^I (?<current>\\S+)$', columns: { current: { unit: 'A' } } }
+    const commands = [
+      { send: '*CLS', answers: 0 },
+      { send: 'MEAS:VOLT?', stream: 'voltage', format: float('voltage') },
+      { send: 'MEAS:CURR?', stream: 'current', format: current },
+    ]
+    const { source } = run({ format: undefined, device: 'psu', poll: { everyMs: 30, commands } }, port)
+    await until(
+      () => countOf(durable),
+      n => n >= 6,
+    )
+    expect(seriesOf()).toEqual(new Set(['Lab/psu/voltage voltage', 'Lab/psu/current current']))
+    expect(valuesOf(durable, 'voltage').filter(v => v !== undefined && v !== null)).toContain(1.5)
+    expect(port.sent.slice(0, 4)).toEqual(['*CLS\r\n', 'MEAS:VOLT?\r\n', 'MEAS:CURR?\r\n', '*CLS\r\n'])
+    expect(new Set(rowsOf(durable).map(row => row.time)).size).toBe(countOf(durable))
+    expect(rejects()).toEqual([])
+    expect(source.health()).toEqual({ health: 'ok' })
+  })
+
+  it('is asked again after a time-out, and its late or cut answers go to no command', async () => {
+    let n = 0
+    // The first answer lacks its end, so that it is none in time.
+    const port = newFakePort(sent => (sent.startsWith('A') ? (n++ === 0 ? '1' : '2\r\n') : '3\r\n'))
+    const commands = [
+      { send: 'A?', stream: 'a', format: float('a'), answerMsMax: 30 },
+      { send: 'B?', stream: 'b', format: float('b') },
+    ]
+    run({ poll: { everyMs: 200, commands, lateMs: 5 } }, port)
+    await until(
+      () => countOf(durable),
+      n => n >= 2,
+    )
+    expect(rowsOf(durable).slice(0, 2)).toMatchObject([{ values: { a: 2 } }, { values: { b: 3 } }])
+    expect(rejects()).toMatchObject([{ text: '1', reason: 'this line had no end when the next command was due' }])
+    expect(port.sent.slice(0, 3)).toEqual(['A?\r\n', 'A?\r\n', 'B?\r\n'])
+  })
+
+  it('may share its line: a silent one is told by name, and the others go on', async () => {
+    const port = newFakePort(sent => {
+      const address = /^#(\d\d)/.exec(sent)?.[1]
+      return address === '02' ? undefined : `>${address} 20.5\r\n`
+    })
+    const format = { kind: 'lines', pattern: '^>\\d\\d (?<t>\\S+)$' }
+    const devices = ['01', '02', '03'].map(address => ({ address, device: `oven-${address}` }))
+    const commands = [{ send: '#{address}T', expect: '^>{address} ' }]
+    const poll = { everyMs: 40, answerMsMax: 30, retries: 0, commands }
+    const { source, said } = run({ format, devices, poll }, port)
+    await until(
+      () => countOf(durable),
+      n => n >= 8,
+    )
+    expect(seriesOf()).toEqual(new Set(['Lab/oven-01/readings t', 'Lab/oven-03/readings t']))
+    expect(source.health()).toMatchObject({ health: 'stale' })
+    expect(source.health().message).toMatch(
+      /^oven-02 \(address 02\) has not answered since it was first asked at .* UTC$/,
+    )
+    expect(said.filter(s => s.includes('oven-02'))).toHaveLength(1)
+    expect(port.sent.filter(s => s.startsWith('#01')).length).toBeGreaterThanOrEqual(4)
+  })
+
+  it('is sent checksums, and answers with some, also where the line gives back what was sent', async () => {
+    const xor = (text: string) =>
+      [...text]
+        .reduce((sum, c) => sum ^ c.charCodeAt(0), 0)
+        .toString(16)
+        .toUpperCase()
+        .padStart(2, '0')
+    const port = newFakePort(sent => `${sent}R21.5*${xor('R21.5')}\r\n`)
+    const format = { kind: 'lines', pattern: '^R(?<t>\\S+)$' }
+    const checksum = { kind: 'xor', written: 'hex', after: '*', onCommands: true }
+    run({ format, checksum, poll: { everyMs: 30, commands: [{ send: 'T?' }], echo: true } }, port)
+    await until(
+      () => countOf(durable),
+      n => n >= 1,
+    )
+    expect(port.sent[0]).toBe(`T?*${xor('T?')}\r\n`)
+    expect(valuesOf(durable, 't')[0]).toBe(21.5)
+    expect(xor('R21.5')).toBe('4A')
+    expect(rejects()).toEqual([])
+  })
+})
+
+describe('frames that are no lines', () => {
+  const binary = {
+    kind: 'binary',
+    recordBytes: 4,
+    order: 'big',
+    fields: [{ name: 'n', at: 2, type: 'u16' }],
+  }
+  const frame = (n: number, sum = 0) => {
+    const bytes = [0xaa, 0x55, n >> 8, n & 0xff]
+    return String.fromCharCode(...bytes, (bytes.reduce((a, b) => a + b, 0) + sum) & 0xff)
+  }
+
+  it('are cut at their sync bytes; noise, half frames and bad checksums are rejects and stop nothing', async () => {
+    const port = newFakePort()
+    const framing = { by: 'length', bytes: 5, sync: '\\xaa\\x55', gapMs: 60 }
+    run({ format: binary, framing, checksum: { kind: 'sum8' } }, port)
+    await opened(port)
+    port.say(`\x01\x02${frame(1)}${frame(2, 1)}`)
+    for (const c of frame(3)) port.say(c)
+    await arrived([1, 3])
+    port.say(frame(4).slice(0, 3))
+    await until(
+      () => rejects().length,
+      n => n >= 3,
+    )
+    port.say(frame(5))
+    await arrived([1, 3, 5])
+    expect(rejects().map(r => [r.text, r.reason])).toEqual([
+      ['01 02', 'these bytes stand before the beginning of a frame'],
+      ['aa 55 00 02 02', 'the checksum (sum8) says 02, the bytes give 01'],
+      ['aa 55 00', 'the frame has 3 bytes, 5 are expected'],
+    ])
+  })
+
+  it('end with a pause, have a checksum behind ETX, or look as a pattern says', async () => {
+    const port = newFakePort()
+    const by = (framing: object, more = {}) => run({ framing, delimiter: undefined, ...more }, port)
+    const silent = by({ by: 'silence', gapMs: 15 })
+    await opened(port)
+    port.say('n=')
+    port.say('1')
+    await arrived([1])
+    await silent.stop()
+    const etx = by(
+      { by: 'delimiter', start: '\\x02', end: '\\x03', tailBytes: 1 },
+      { checksum: { kind: 'xor', from: 1 } },
+    )
+    await opened(port, 2)
+    port.say('\x02n=2\x03\x02\x02n=3\x03')
+    const xor = [...'n=3\x03'].reduce((sum, c) => sum ^ c.charCodeAt(0), 0)
+    port.say(String.fromCharCode(xor))
+    await arrived([1, 3])
+    expect(rejects()).toMatchObject([{ reason: expect.stringMatching(/^the checksum \(xor\) says 02/) }])
+    await etx.stop()
+    by({ by: 'regex', pattern: 'n=\\d{3}' })
+    await opened(port, 3)
+    port.say('n=456n=78')
+    port.say('9')
+    await arrived([1, 3, 456, 789])
+  })
+
+  it('have the time at which their first byte came', async () => {
+    const port = newFakePort()
+    let clockMs = 1_700_000_000_000
+    run({}, { ...port, now: () => new Date(clockMs) })
+    await opened(port)
+    port.say('n=')
+    // Taken up before the clock goes on.
+    for (let i = 0; i < 20; i++) await new Promise(resolve => setImmediate(resolve))
+    clockMs += 5000
+    port.say('7\n')
+    await until(
+      () => {
+        clockMs += 10
+        return countOf(durable)
+      },
+      n => n >= 1,
+    )
+    expect(rowsOf(durable)[0]?.time).toBe('2023-11-14T22:13:20.000Z')
+  })
+
+  it('that are open when the gateway stops are told', async () => {
+    const port = newFakePort()
+    const { stop } = run({}, port)
+    await opened(port)
+    port.say('n=1\nn=2')
+    await arrived([1])
+    await stop()
+    expect(rejects()).toMatchObject([{ text: 'n=2', reason: 'the gateway stopped while this line came' }])
+  })
+})
+
+describe('options of a serial line', () => {
+  const problems = (more: object) =>
+    serialOptions
+      .safeParse({ id: 'a', kind: 'serial', port: '/dev/a', format: float('x'), ...more })
+      .error?.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`)
+  it('that contradict each other are told by their keys', () => {
+    const commands = [{ send: 'A?' }]
+    expect(problems({ poll: { everyMs: 1000 } })).toEqual(['poll: asks nothing: give `commands`, or a `line`'])
+    expect(problems({ poll: { everyMs: 1000, line: 'A', commands } })).toEqual([
+      'poll.line: goes not with `commands`: give one of them',
+    ])
+    expect(problems({ format: undefined, poll: { everyMs: 1000, commands } })).toEqual([
+      'poll.commands.0.format: is missing: give it here, or once for the source',
+    ])
+    expect(problems({ format: undefined })).toEqual(['format: is missing: expected a mapping'])
+    const devices = [1, 1].map(address => ({ address, device: 'a' }))
+    expect(problems({ devices, poll: { everyMs: 1000, commands } })).toEqual([
+      'devices.1.address: a second device at the address 1',
+      'poll.commands.0.send: holds no {address}: every device would be sent the same',
+    ])
+    expect(problems({ devices: devices.slice(1) })).toEqual([
+      'devices: need `poll`: say there how often, and which commands',
+    ])
+    expect(problems({ delimiter: ';', framing: { by: 'silence', gapMs: 5 } })).toEqual([
+      'delimiter: stands in `framing` where that is given',
+    ])
+    expect(problems({ flowControl: 'rtscts', rts: false })).toEqual([
+      'rts: cannot be set: flow control rtscts uses this line',
+    ])
+    expect(problems({ open: ['\\q'] })?.[0]).toMatch(/^open\.0: "\\q" is no escape/)
+  })
+})
+
 const hasSocat = (() => {
   try {
     execFileSync('socat', ['-V'], { stdio: 'ignore' })
@@ -392,5 +611,56 @@ describe.skipIf(!hasSocat && !isCi)('a real pty pair (not run: needs socat)', ()
     await arrived([1, 2, 3])
     expect(asked.join('')).toMatch(/^(READ\?\r\n)+$/)
     await handle.close()
+  })
+
+  it('carries several devices, one of them silent, and says which', async () => {
+    await plug()
+    const handle = await openFile(instrument(), 'r+')
+    const stop = new AbortController()
+    const answering = (async () => {
+      let asked = ''
+      while (!stop.signal.aborted) {
+        const { buffer, bytesRead } = await handle.read(Buffer.alloc(64), 0, 64, null)
+        asked += buffer.toString('latin1', 0, bytesRead)
+        const lines = asked.split('\r\n')
+        asked = lines.pop() ?? ''
+        for (const line of lines) {
+          if (line === 'QUIT') return
+          const address = line.slice(0, 1)
+          if (address !== '2') await handle.write(`${address}=${address}0.5\r\n`)
+        }
+      }
+    })()
+    const devices = [1, 2, 3].map(address => ({ address, device: `d${address}` }))
+    const poll = { everyMs: 50, answerMsMax: 40, commands: [{ send: '{address}T?', expect: '^{address}=' }] }
+    const format = { kind: 'lines', pattern: '^.=(?<t>\\S+)$' }
+    const { source, stop: stopSource } = run({ port: gateway(), format, devices, poll }, {})
+    await until(
+      () => countOf(durable),
+      n => n >= 8,
+    )
+    expect(seriesOf()).toEqual(new Set(['Lab/d1/readings t', 'Lab/d3/readings t']))
+    expect(source.health()).toMatchObject({
+      health: 'stale',
+      message: expect.stringMatching(/^d2 \(address 2\) has not/),
+    })
+    expect(rejects()).toEqual([])
+    await stopSource()
+    stop.abort()
+    const gatewayEnd = await openFile(gateway(), 'r+')
+    await gatewayEnd.write('QUIT\r\n')
+    await answering
+    await gatewayEnd.close()
+    await handle.close()
+  })
+
+  it('says so where lines of the port cannot be set', async () => {
+    await plug()
+    const { source } = run({ port: gateway(), dtr: false }, {})
+    const { message } = await until(
+      () => source.health(),
+      h => h.health === 'failing',
+    )
+    expect(message).toMatch(/cannot be opened: DTR and RTS cannot be set \(.*\): leave out dtr and rts; trying again$/)
   })
 })

@@ -327,6 +327,7 @@ const createLine = (options: SerialOptions, deps: SourceDeps, name: string): Lin
         label: text,
         deviceLabel,
         bytes: sentBytes(line, text),
+        echo: commandBytes(line, text),
         ...(expect !== undefined && { expect: new RegExp(expect, 's') }),
         answers: command.answers,
         answerMsMax: command.answerMsMax ?? poll.answerMsMax,
@@ -339,11 +340,10 @@ const createLine = (options: SerialOptions, deps: SourceDeps, name: string): Lin
 
 const escapeRegex = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 
-const sentBytes = ({ options, checksum }: Line, text: string): Buffer => {
-  const bytes = bytesOf(text)
-  const whole = options.checksum.onCommands ? checksum.close(bytes) : bytes
-  return Buffer.concat([whole, bytesOf(options.sendEnd)])
-}
+const commandBytes = ({ options, checksum }: Line, text: string): Uint8Array =>
+  options.checksum.onCommands ? checksum.close(bytesOf(text)) : bytesOf(text)
+const sentBytes = (line: Line, text: string): Buffer =>
+  Buffer.concat([commandBytes(line, text), bytesOf(line.options.sendEnd)])
 
 /** Reads an open port until it is lost or the signal aborts. */
 async function* listen(line: Line, port: OpenedPort, signal: AbortSignal, watch: Watch): AsyncGenerator<Batch> {
@@ -479,7 +479,6 @@ const createEar = (line: Line, desk: Desk, openedMs: number): Ear => {
   const { options, checksum, channels } = line
   const what = options.framing ? 'frame' : 'line'
   const framing: FramingOptions = options.framing ?? { by: 'delimiter', end: options.delimiter ?? '\\n' }
-  const end = framing.by === 'delimiter' && framing.tailBytes !== undefined ? bytesOf(framing.end) : undefined
   const framer: RecordFramer = createFramer(framing, options.recordBytesMax, what)
   const asks = options.poll !== undefined && options.poll.line === undefined
   let mayBeCut = options.firstLine === 'reject' && !asks
@@ -492,21 +491,18 @@ const createEar = (line: Line, desk: Desk, openedMs: number): Ear => {
       return desk.reject(record.bytes, `the port was opened while this ${what} came: its beginning may be missing`)
     }
     if (record.problem !== undefined) return desk.reject(record.bytes, record.problem)
-    if (conversation && record.bytes.every(byte => byte === 13 || byte === 10)) return
+    // Line ends alone are what is left of an answer; an echo has no checksum.
+    if (conversation && (record.bytes.every(isLineEnd) || conversation.isEcho(record.bytes))) return
     const opened = checksum.open(record.bytes)
     if ('problem' in opened) return desk.reject(record.bytes, opened.problem)
-    const { bytes } = opened
-    const whole = {
-      ...record,
-      bytes: end && endsWith(bytes, end) ? bytes.subarray(0, bytes.length - end.length) : bytes,
-    }
+    const whole = { ...record, bytes: withoutMarks(framing, opened.bytes) }
     if (!conversation) {
       if (line.channel) desk.decode(line.channel, whole)
       return
     }
     const taken = conversation.take(whole.bytes, atMs)
-    if (taken && 'problem' in taken) desk.reject(record.bytes, taken.problem)
-    else if (taken?.target) desk.decode(taken.target, whole)
+    if ('problem' in taken) desk.reject(record.bytes, taken.problem)
+    else if (taken.target) desk.decode(taken.target, whole)
   }
   return {
     take({ bytes, atMs }, conversation) {
@@ -538,8 +534,16 @@ const createEar = (line: Line, desk: Desk, openedMs: number): Ear => {
   }
 }
 
-const endsWith = (bytes: Uint8Array, end: Uint8Array): boolean =>
-  bytes.length >= end.length && Buffer.from(bytes.subarray(bytes.length - end.length)).equals(end)
+const isLineEnd = (byte: number): boolean => byte === 13 || byte === 10
+/** Frames with a tail still have their marks, for the checksum may cover them. */
+const withoutMarks = (framing: FramingOptions, bytes: Uint8Array): Uint8Array => {
+  if (framing.by !== 'delimiter' || framing.tailBytes === undefined) return bytes
+  const start = bytesOf(framing.start ?? '')
+  const end = bytesOf(framing.end)
+  const from = start.equals(bytes.subarray(0, start.length)) ? start.length : 0
+  const to = end.equals(bytes.subarray(-end.length)) ? bytes.length - end.length : bytes.length
+  return bytes.subarray(from, to)
+}
 
 /** What is sent: lines after opening; then one line again and again, or a conversation. */
 interface Mouth {
