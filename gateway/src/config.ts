@@ -10,6 +10,7 @@ import {
   readConfig,
   readSecret,
   resolvePath,
+  type Secret,
   secret,
   zone,
 } from '@penstock/config'
@@ -18,6 +19,7 @@ import { isLoopback } from '@penstock/http'
 import * as z from 'zod'
 import type { Source } from './source.ts'
 import { type DropOptions, dropOptions, openDrop } from './sources/drop.ts'
+import { type HttpOptions, httpOptions, httpSecretRefs, openHttp } from './sources/http.ts'
 import { type ModbusOptions, modbusOptions, openModbus } from './sources/modbus.ts'
 import { openSerial, type SerialDeps, type SerialOptions, serialOptions } from './sources/serial.ts'
 import { openSimulate, type SimulateOptions, simulateOptions } from './sources/simulate.ts'
@@ -110,6 +112,7 @@ const sourceSchema = z.discriminatedUnion('kind', [
   dropOptions,
   serialOptions,
   modbusOptions,
+  httpOptions,
   simulateOptions,
 ])
 
@@ -165,7 +168,7 @@ export const gatewayConfigSchema = z
 type Checked = z.output<typeof gatewayConfigSchema>
 type Sending = Pick<Checked['uplink'], 'windowBytesMax' | 'receiptMsMax' | 'reconnectMsMax'>
 
-export type SourceOptions = TailOptions | DropOptions | SerialOptions | ModbusOptions | SimulateOptions
+export type SourceOptions = TailOptions | DropOptions | SerialOptions | ModbusOptions | HttpOptions | SimulateOptions
 
 export interface PageConfig {
   host: string
@@ -208,7 +211,7 @@ export const loadGatewayConfig = async (
     spool: { ...spoolRest, ...(segmentBytesMax !== undefined && { segmentBytesMax }) },
     uplink: await uplinkOf(checked, file, env),
     ...(checked.page !== false && { page: await pageOf(checked, checked.page, file, env) }),
-    sources: checked.sources.map(source => placed(source, checked, file)),
+    sources: await Promise.all(checked.sources.map(source => placed(source, checked, file, env))),
   }
 }
 
@@ -241,12 +244,30 @@ const uplinkOf = async (
 }
 
 /** The source with what the gateway says for all of them, and with absolute paths. */
-const placed = (source: Checked['sources'][number], gateway: Checked, file: string): SourceOptions => {
+const placed = async (
+  source: Checked['sources'][number],
+  gateway: Checked,
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<SourceOptions> => {
   if (source.kind === 'simulate') return source
   if (source.kind === 'modbus') return { ...source, site: source.site ?? gateway.site ?? gateway.gateway }
   const where = { site: source.site ?? gateway.site ?? gateway.gateway, zone: source.zone ?? gateway.zone ?? 'UTC' }
   if (source.kind === 'serial') return { ...source, ...where }
+  if (source.kind === 'http')
+    return { ...source, ...where, secrets: await readSecrets(httpSecretRefs(source), file, env) }
   return { ...source, ...where, folder: resolvePath(file, source.folder) }
+}
+
+/** What stands under `secrets` of a source, which is never shown: the texts of its secrets by their place. */
+const readSecrets = async (
+  refs: Readonly<Record<string, Secret>>,
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Record<string, string>> => {
+  const texts: Record<string, string> = {}
+  for (const [key, ref] of Object.entries(refs)) texts[key] = await readSecret(ref, file, env)
+  return texts
 }
 
 /** Makes a source; it reads nothing before its batches are asked for. */
@@ -260,6 +281,8 @@ export const openSource = (source: SourceOptions, deps: SerialDeps): Source => {
       return openSerial(source, deps)
     case 'modbus':
       return openModbus(source, deps)
+    case 'http':
+      return openHttp(source, deps)
     case 'simulate':
       return openSimulate(source, deps)
   }

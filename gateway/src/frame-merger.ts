@@ -3,14 +3,25 @@ import type { Column, Frame, Origin } from '@penstock/frame'
 
 /** Frames of the same series and columns become one, rows in the order given. Vectors stay as they are. */
 export const mergeFrames = (frames: readonly Frame[]): Frame[] => {
-  const groups = new Map<string, Frame[]>()
-  frames.forEach((frame, i) => {
-    const key = mergeable(frame) ? seriesKey(frame) : `${i}`
-    const group = groups.get(key)
-    if (group) group.push(frame)
-    else groups.set(key, [frame])
-  })
-  return [...groups.values()].map(joined)
+  const open = new Map<string, Frame[]>()
+  const groups: Frame[][] = []
+  for (const frame of frames) {
+    const key = mergeable(frame) ? seriesKey(frame) : undefined
+    const group = key === undefined ? undefined : open.get(key)
+    if (group && reaches(group[0] as Frame, frame)) group.push(frame)
+    else {
+      const begun = [frame]
+      groups.push(begun)
+      if (key !== undefined) open.set(key, begun)
+    }
+  }
+  return groups.map(joined)
+}
+
+/** Whether the rows of `frame` can be counted from the start of `first`: offsets reach 104 days. */
+const reaches = (first: Frame, frame: Frame): boolean => {
+  const shift = Number(frame.startNs - first.startNs)
+  return frame.offsetsNs.every(offset => Number.isSafeInteger(offset + shift))
 }
 
 const mergeable = (frame: Frame): boolean => frame.columns.every(column => column.type !== 'vector')
@@ -31,7 +42,6 @@ const joined = (frames: Frame[]): Frame => {
     const shift = Number(frame.startNs - startNs)
     return Array.from(frame.offsetsNs, offset => offset + shift)
   })
-  if (!offsets.every(Number.isSafeInteger)) throw new Error('rows more than 104 days apart in one batch')
   const columns = first.columns.map((column, i): Column => {
     const values = frames.flatMap(frame => Array.from(frame.columns[i]?.values as ArrayLike<unknown>))
     return { ...column, values } as Column

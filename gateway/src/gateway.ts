@@ -360,10 +360,13 @@ const restartNeeded = (had: GatewayConfig, next: GatewayConfig): string | undefi
     ...(had.gateway === next.gateway ? [] : ['gateway']),
     ...(had.dataDir === next.dataDir ? [] : ['data']),
     ...(isDeepStrictEqual(had.spool, next.spool) ? [] : ['spool']),
+    ...(isDeepStrictEqual(listening(had), listening(next)) ? [] : ['page']),
   ]
   if (changed.length === 0) return undefined
   return `a change of ${changed.join(' and ')} needs a restart; until then the gateway goes on with the configuration it had`
 }
+
+const listening = ({ page }: GatewayConfig) => page && [page.host, page.port, page.names, page.token]
 
 /** Options as they may be shown: what was read from a secret stands under `secrets`. */
 const withoutSecrets = (options: SourceOptions): Record<string, unknown> => {

@@ -162,6 +162,7 @@ describe('another configuration', () => {
     ['gateway', { gateway: 'other', site: 'lab' }],
     ['data', { data: 'elsewhere' }],
     ['spool', { spool: { bytesMax: '2 GiB' } }],
+    ['page', { page: { port: 8099 } }],
   ])('of %s needs a restart: one sentence, and all goes on as it was', async (what, more) => {
     const { gateway } = await run(await configOf([tail('a')], { site: 'lab' }))
     const before = gateway.snapshot().configuredAt

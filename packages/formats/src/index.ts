@@ -27,6 +27,15 @@ export { type PresetName, presetNames, presetOptions } from './presets.ts'
 export { createProtem, type ProtemOptions, protemSchema } from './protem.ts'
 export { createScaling, type Scaling } from './scaling.ts'
 export {
+  type Doubt,
+  type Finding,
+  type Proposal,
+  type SniffInput,
+  type SniffResult,
+  sniff,
+  sniffFile,
+} from './sniff.ts'
+export {
   createTdms,
   STATUS_DAMAGED_TEXT,
   STATUS_INCOMPLETE,
@@ -37,15 +46,6 @@ export {
   type TdmsOptions,
   tdmsSchema,
 } from './tdms.ts'
-export {
-  type Doubt,
-  type Finding,
-  type Proposal,
-  type SniffInput,
-  type SniffResult,
-  sniff,
-  sniffFile,
-} from './sniff.ts'
 export {
   createWe7000,
   STATUS_INDEX_GAP,

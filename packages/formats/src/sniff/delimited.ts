@@ -60,7 +60,8 @@ const planHead = (table: Table, lines: readonly string[]): HeadPlan => {
   }
   const shifted = !table.namesInComment && names.cells.length === width - 1
   const texts = shifted ? ['', ...names.cells] : names.cells
-  const numbered = createHeader({ skip: 0, after: undefined, names: texts, units: false }).names() ?? []
+  const numbered =
+    createHeader({ skip: 0, after: undefined, names: texts, units: false, unitsInNames: false }).names() ?? []
   const padded = Array.from({ length: width }, (_, i) => numbered[i] || undefined)
   const own = table.namesInComment || between.length > 0 || shifted || texts.length < width
   if (own) {

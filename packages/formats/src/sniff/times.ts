@@ -494,8 +494,7 @@ const assumeOrder = (
   }
   if (can('MDY') && hasHalf) return assumed('MDY', 'the clock has AM and PM, as in the United States')
   if (can('MDY') && american) return assumed('MDY', `the machine stands in ${hints.zone}`)
-  if (can('DMY') && hints.zone?.includes('/'))
-    return assumed('DMY', `the machine stands in ${hints.zone}`)
+  if (can('DMY') && hints.zone?.includes('/')) return assumed('DMY', `the machine stands in ${hints.zone}`)
   const order = can('DMY') ? 'DMY' : (left[0] as Order)
   return assumed(order, 'most countries write so')
 }
