@@ -30,8 +30,8 @@ export interface SpoolPart {
   bytes: number
   bytesMax: number
   waiting: number
-  waitingSince?: string
-  waitingLonger?: boolean
+  /** When the oldest of them came in, to about a minute. */
+  oldestAt?: string
   bytesPerMinute: number
   minutesLeft: number | null
   full: boolean

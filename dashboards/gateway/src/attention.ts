@@ -1,6 +1,6 @@
 /** What a person should know first, the worst first; empty where all is well. */
 import type { SourcePart } from './api.ts'
-import { agoText, shortText, spanText, wholeText } from './format.ts'
+import { agoText, plainReason, shortText, spanText, wholeText } from './format.ts'
 import { texts } from './texts.ts'
 import type { View } from './view.ts'
 
@@ -38,10 +38,10 @@ const ofLink = ({ link, spool, nowMs }: View): Finding[] => {
   if (!link || !spool) return []
   if (!link.connected && link.problem !== undefined) {
     const room = spool.minutesLeft === null ? texts.roomIdle : texts.room(spanText(spool.minutesLeft * minuteMs))
-    const text = texts.linkDown(link.problem.replace(/\.$/, ''))
+    const text = texts.linkDown(plainReason(link.problem))
     return [{ id: 'link', level: 'warn', text, hint: texts.linkDownHint(room), section: 'spool' }]
   }
-  const waitedMs = spool.waitingSince === undefined ? 0 : nowMs - Date.parse(spool.waitingSince)
+  const waitedMs = spool.oldestAt === undefined ? 0 : nowMs - Date.parse(spool.oldestAt)
   if (!link.connected || waitedMs < behindMsMax) return []
   const text = texts.linkBehind(spanText(waitedMs))
   return [{ id: 'behind', level: 'warn', text, hint: texts.linkBehindHint, section: 'spool' }]

@@ -29,7 +29,11 @@ const height = 280
 
 export const Chart = ({ view, chosen, theme, onChoose }: ChartProps) => {
   const { streams } = view
-  const stream = streams.find(one => streamKey(one) === chosen?.stream) ?? firstWithNumbers(streams)
+  // What was drawn first stays, whatever comes in after it.
+  const first = useRef<string | undefined>(undefined)
+  const begun = streams.find(one => streamKey(one) === (chosen?.stream ?? first.current))
+  const stream = begun ?? newestWithNumbers(streams)
+  first.current ??= stream && streamKey(stream)
   const column = stream?.columns.find(({ name }) => name === chosen?.column) ?? firstNumber(stream)
   const [minutes, setMinutes] = useState<number>()
   if (!stream || !column) {
@@ -83,9 +87,10 @@ export const Chart = ({ view, chosen, theme, onChoose }: ChartProps) => {
 
 const isDrawn = ({ type }: StreamPart['columns'][number]): boolean => type !== 'text'
 const firstNumber = (stream: StreamPart | undefined) => stream?.columns.find(isDrawn) ?? stream?.columns[0]
-/** What came last is what one wants to see first. */
-const firstWithNumbers = (streams: readonly StreamPart[]): StreamPart | undefined =>
-  streams.filter(stream => stream.columns.some(isDrawn)).sort((a, b) => b.passedMs - a.passedMs)[0] ?? streams[0]
+/** The stream whose readings are nearest to now. */
+const newestWithNumbers = (streams: readonly StreamPart[]): StreamPart | undefined =>
+  streams.filter(stream => stream.columns.some(isDrawn)).sort((a, b) => Date.parse(b.time) - Date.parse(a.time))[0] ??
+  streams[0]
 
 interface DrawingProps {
   stream: StreamPart

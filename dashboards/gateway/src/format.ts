@@ -47,6 +47,12 @@ export const bytesText = (bytes: number): string => {
   return `${unit === 0 ? wholeText(value) : shortText(value)} ${byteUnits[unit]}`
 }
 
+/** A reason without the words of the operating system, and without its full stop. */
+export const plainReason = (reason: string): string => {
+  const known = texts.reasons.find(([pattern]) => pattern.test(reason))
+  return (known ? reason.replace(known[0], known[1]) : reason).replace(/\.$/, '')
+}
+
 const formats = new Map<string, Intl.DateTimeFormat>()
 const formatOf = (zone: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat => {
   const key = `${zone} ${JSON.stringify(options)}`

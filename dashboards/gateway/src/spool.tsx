@@ -1,13 +1,13 @@
 /** The spool and the link: what is kept here, how long it lasts, and what the cloud has said that it has. */
 import type { LinkPart, SpoolPart } from './api.ts'
-import { agoText, bytesText, shortText, spanText, wholeText } from './format.ts'
+import { agoText, bytesText, plainReason, shortText, spanText, wholeText } from './format.ts'
 import { Facts, Section } from './parts.tsx'
 import { texts } from './texts.ts'
 import type { View } from './view.ts'
 
 export const SpoolAndLink = ({ view }: { view: View }) => (
   <Section id="spool" title={texts.spool} intro={texts.spoolIntro}>
-    <div class="grid">
+    <div class="grid two">
       {view.spool && <SpoolPanel spool={view.spool} nowMs={view.nowMs} />}
       {view.link && <LinkPanel link={view.link} />}
     </div>
@@ -17,7 +17,7 @@ export const SpoolAndLink = ({ view }: { view: View }) => (
 const SpoolPanel = ({ spool, nowMs }: { spool: SpoolPart; nowMs: number }) => {
   const part = Math.min(1, spool.bytes / spool.bytesMax)
   const level = part > 0.95 ? 'bad' : part > 0.8 ? 'warn' : ''
-  const { waitingSince, waitingLonger, minutesLeft } = spool
+  const { oldestAt, minutesLeft } = spool
   return (
     <div class="panel">
       <div class="big">
@@ -35,8 +35,7 @@ const SpoolPanel = ({ spool, nowMs }: { spool: SpoolPart; nowMs: number }) => {
             ) : (
               <>
                 {texts.entries(wholeText(spool.waiting))}
-                {waitingSince !== undefined &&
-                  `, ${waitingLonger ? texts.oldestBefore : texts.oldest(agoText(nowMs - Date.parse(waitingSince)))}`}
+                {oldestAt !== undefined && `, ${texts.oldest(agoText(nowMs - Date.parse(oldestAt)))}`}
               </>
             ),
           ],
@@ -61,7 +60,9 @@ const LinkPanel = ({ link }: { link: LinkPart }) => (
         [texts.inFlight, link.inFlightBytes === 0 ? texts.none : bytesText(link.inFlightBytes)],
         [texts.reconnects, link.reconnects === 0 ? texts.none : texts.times(wholeText(link.reconnects))],
         [texts.resends, link.resends === 0 ? texts.none : texts.times(wholeText(link.resends))],
-        ...(link.problem !== undefined && !link.connected ? ([[texts.problem, link.problem]] as const) : []),
+        ...(link.problem !== undefined && !link.connected
+          ? ([[texts.problem, plainReason(link.problem)]] as const)
+          : []),
       ]}
     />
   </div>

@@ -105,7 +105,6 @@ export const texts = {
   nothingWaits: 'nothing waits',
   entries: (n: string) => `${n} entries`,
   oldest: (ago: string) => `the oldest from ${ago}`,
-  oldestBefore: 'the oldest from before this start',
   comesIn: 'Comes in',
   bytesPerMinute: (bytes: string) => `${bytes} a minute`,
   lasts: 'Without a link it lasts',
@@ -184,6 +183,17 @@ export const texts = {
   rejectsOfFile: (n: string) => `Rejected rows (${n})`,
   attributes: 'What the file says of itself',
   again: 'Look at another file',
+
+  /** What the operating system says, as a person would. */
+  reasons: [
+    [/\b(?:connect )?ECONNREFUSED\b.*$/, 'nothing answers there'],
+    [/\b(?:getaddrinfo )?(?:ENOTFOUND|EAI_AGAIN)\b.*$/, 'the name is not known on this network'],
+    [
+      /\b(?:connect )?(?:ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN)\b.*$/,
+      'it is out of reach: no network, or the machine is off',
+    ],
+    [/\b(?:read |write )?(?:ECONNRESET|EPIPE)\b.*$/, 'the other side closed the connection'],
+  ] as const satisfies readonly (readonly [RegExp, string])[],
 
   yes: 'yes',
   no: 'no',

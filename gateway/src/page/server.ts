@@ -5,7 +5,6 @@ import type { PageConfig } from '../config.ts'
 import type { GatewaySnapshot } from '../gateway.ts'
 import type { Live } from '../live.ts'
 import { createPageApp, type PageAppDeps } from './app.ts'
-import { createWaitingClock } from './forecast.ts'
 import { createStateHub, readParts } from './state.ts'
 import { createUploads } from './upload.ts'
 
@@ -38,9 +37,7 @@ export interface PageOptions {
 /** Serves until the signal aborts. Never throws. */
 export const runPage = async (options: PageOptions, signal: AbortSignal): Promise<void> => {
   const { page, snapshot, live, now, log } = options
-  const clock = createWaitingClock(now().getTime())
-  const looking = setInterval(() => clock.look(snapshot().spool.nextSeq, now().getTime()), limits.changesEveryMs)
-  const parts = { snapshot, live, clock, zone: page.zone }
+  const parts = { snapshot, live, zone: page.zone }
   const hub = createStateHub({
     read: () => readParts(parts),
     now,
@@ -49,7 +46,7 @@ export const runPage = async (options: PageOptions, signal: AbortSignal): Promis
   })
   let files: WebFiles | undefined
   const app = createPageApp({
-    ...{ ...options, site: page.site, zone: page.zone, clock, hub, access: page, files: () => files },
+    ...{ ...options, site: page.site, zone: page.zone, hub, access: page, files: () => files },
     uploads: createUploads({
       folder: options.uploadDir,
       fileBytesMax: limits.uploadBytesMax,
@@ -57,13 +54,11 @@ export const runPage = async (options: PageOptions, signal: AbortSignal): Promis
     }),
   })
   try {
-    clock.look(snapshot().spool.nextSeq, now().getTime())
     for (const dir of options.webDirs) files ??= await loadWeb(dir)
     await listen(options, app.fetch, signal)
   } catch (error) {
     if (!signal.aborted) log.warn({ err: error }, 'the page of the gateway has ended; readings are kept all the same')
   } finally {
-    clearInterval(looking)
     hub.close()
   }
 }
