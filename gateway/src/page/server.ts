@@ -13,7 +13,6 @@ const limits = {
   clientsMax: 16,
   uploadBytesMax: 256 * 1024 * 1024,
   uploadsMax: 2,
-  /** Another program may give the port free. */
   retryMs: 15_000,
 }
 
@@ -26,6 +25,8 @@ export interface PageOptions {
   webDirs: readonly string[]
   /** For files that are looked at, for as long as that takes. */
   uploadDir: string
+  /** After so long a port that was taken is tried again. Default 15,000. */
+  retryMs?: number
   now(): Date
   log: {
     info(o: object, m: string): void
@@ -64,7 +65,7 @@ export const runPage = async (options: PageOptions, signal: AbortSignal): Promis
 }
 
 const listen = async (
-  { page, log }: PageOptions,
+  { page, log, retryMs = limits.retryMs }: PageOptions,
   fetch: (request: Request, env: object) => Response | Promise<Response>,
   signal: AbortSignal,
 ): Promise<void> => {
@@ -78,7 +79,7 @@ const listen = async (
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       if (!told) log.warn({ reason }, 'the page of the gateway is not open; readings are kept all the same')
-      await sleep(limits.retryMs, undefined, { signal }).catch(() => {})
+      await sleep(retryMs, undefined, { signal }).catch(() => {})
     }
   }
 }
