@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { isAbsolute, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const top = fileURLToPath(new URL('..', import.meta.url))
@@ -43,9 +43,15 @@ export const step = (name, command, args, env = {}) => {
   process.stdout.write(`${name}: ok (${((Date.now() - began) / 1000).toFixed(1)} s)\n`)
 }
 
-/** Builds the web page where it is missing or older than its sources. */
+/** Builds the pages of cloud and gateway where they are missing or older than their sources. */
 export const buildPage = () => {
   const web = join(top, 'dashboards', 'web')
+  buildIn(web, [])
+  // It has the cloud's colours, type and header.
+  buildIn(join(top, 'dashboards', 'gateway'), listFiles(join(web, 'src')))
+}
+
+const buildIn = (web, others) => {
   const stamp = join(web, 'dist', '.built')
   const files = [
     'package.json',
@@ -53,11 +59,12 @@ export const buildPage = () => {
     'index.html',
     ...listFiles(join(web, 'src')),
     ...listFiles(join(web, 'public')),
+    ...others,
   ]
   const hash = createHash('sha256')
   for (const file of files) {
-    const path = file.startsWith(web) ? file : join(web, file)
-    if (existsSync(path)) hash.update(path.slice(web.length)).update(readFileSync(path))
+    const path = isAbsolute(file) ? file : join(web, file)
+    if (existsSync(path)) hash.update(relative(web, path)).update(readFileSync(path))
   }
   const wanted = hash.digest('hex')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return

@@ -26,12 +26,17 @@ const freePort = async wanted => {
 }
 const pagePort = await freePort(8080)
 const brokerPort = await freePort(1883)
+const gatewayPort = await freePort(pagePort === 8080 ? 8081 : pagePort + 1)
 
 /** The demo's configuration, with the ports that are free here. */
 const configure = program => {
   const file = join(data, `${program}.yaml`)
   const text = readFileSync(join(top, program, 'demo', `${program}.yaml`), 'utf8')
-  writeFileSync(file, text.replaceAll('8080', String(pagePort)).replaceAll('1883', String(brokerPort)))
+  const ports = { 8080: pagePort, 8081: gatewayPort, 1883: brokerPort }
+  writeFileSync(
+    file,
+    text.replace(/\b(?:8080|8081|1883)\b/g, port => String(ports[port])),
+  )
   return file
 }
 
@@ -75,7 +80,7 @@ for (const began = Date.now(); !stopping && Date.now() - began < waitMsMax; ) {
   const answer = await fetch(`${url}/health`).catch(() => undefined)
   if (answer?.ok) {
     process.stdout.write(
-      `\n  Penstock is running: ${url}   (Ctrl-C stops it)\n  Drop a CSV of store counts into ${join(data, 'inbox')} to see it arrive.\n\n`,
+      `\n  Penstock is running: ${url}   (Ctrl-C stops it)\n  Drop a CSV of store counts into ${join(data, 'inbox')} to see it arrive.\n  What the gateway reads: http://127.0.0.1:${gatewayPort}\n\n`,
     )
     break
   }

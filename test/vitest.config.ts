@@ -8,7 +8,7 @@ export default defineConfig({
     root: new URL('..', import.meta.url).pathname,
     include: process.env.PENSTOCK_FAULTS
       ? ['test/faults/*.fault.ts']
-      : ['{packages/*,gateway,cloud,dashboards/web}/test/**/*.test.ts', 'test/**/*.test.ts'],
+      : ['{packages/*,gateway,cloud,dashboards/{web,gateway}}/test/**/*.test.ts', 'test/**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',

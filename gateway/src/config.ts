@@ -127,7 +127,7 @@ export const gatewayConfigSchema = z
     spool: spoolSchema.prefault({}),
     uplink: uplinkSchema,
     page: z
-      .union([z.literal(false), pageSchema], { error: 'expected `false`, or host, port, names, token, open' })
+      .union([z.boolean().transform(shown => shown && pageSchema.parse({})), pageSchema])
       .prefault({})
       .describe("The gateway's own page: http://127.0.0.1:8081 where nothing is said; false: none"),
     sources: z

@@ -374,7 +374,7 @@ const seriesOf = ({ view, newestMs }: StreamState, column: ColumnState, query: S
   }
   if (!trace) return { ...shown, kind: 'text', value }
   const fromMs = query.minutes === undefined ? Number.NEGATIVE_INFINITY : newestMs - query.minutes * 60_000
-  const points = breakAtGaps(decimate(trace.points(fromMs), query.pointsMax), trace.stretchMs())
+  const points = decimate(breakAtGaps(trace.points(fromMs), trace.stretchMs()), query.pointsMax)
   return { ...shown, kind: 'points', stretchMs: trace.stretchMs(), ...points }
 }
 

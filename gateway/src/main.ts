@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { EXIT, UserError } from '@penstock/frame'
 import { type CommandLine, runProgram } from '@penstock/program'
-import { gatewayJsonSchema, loadGatewayConfig } from './config.ts'
+import { type GatewayConfig, gatewayJsonSchema, loadGatewayConfig } from './config.ts'
 import { followConfig, watchConfig } from './config-watch.ts'
 import { openGateway } from './gateway.ts'
 import { createPage } from './page.ts'
@@ -38,9 +38,14 @@ const serve = async (line: CommandLine): Promise<void> => {
   const config = await load()
   const deps = { version, configFile: file, now, random: Math.random, log, onBatch: page.passed }
   const gateway = await openGateway(config, deps)
+  const apply = async (next: GatewayConfig) => {
+    const applied = await gateway.apply(next)
+    if (applied.refused === undefined) page.apply(next)
+    return applied
+  }
   const ended = new AbortController()
   const stopped = AbortSignal.any([signal, ended.signal])
-  const following = followConfig(gateway, watch.changes(stopped), load, log)
+  const following = followConfig({ ...gateway, apply }, watch.changes(stopped), load, log)
   const showing = page.run(config, gateway, stopped)
   const running = gateway.run(signal).finally(() => ended.abort())
   line.ready(`${config.sources.length} sources; ${file}`)

@@ -1,6 +1,7 @@
 /** The gateway's own page beside the gateway: what passes goes into memory, and a server shows it as long as the gateway runs. */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isDeepStrictEqual } from 'node:util'
 import type { GatewayConfig } from './config.ts'
 import type { Gateway, GatewayLog } from './gateway.ts'
 import { createLive, type Live } from './live.ts'
@@ -8,15 +9,15 @@ import { createLive, type Live } from './live.ts'
 /** Where the built page is: in a package beside the program, in the repository where it is built. */
 const webDirs = ['../page', '../../dashboards/gateway/dist'].map(dir => fileURLToPath(new URL(dir, import.meta.url)))
 
+type Shown = Pick<GatewayConfig, 'page' | 'dataDir'>
+
 export interface Page {
   /** For `onBatch` of the gateway. */
   passed: Live['passed']
-  /** Shows the page, where the configuration has one, until the signal aborts. Never throws. */
-  run(
-    config: Pick<GatewayConfig, 'page' | 'dataDir'>,
-    gateway: Pick<Gateway, 'snapshot'>,
-    signal: AbortSignal,
-  ): Promise<void>
+  /** Shows the page, where the configuration has one, until the signal aborts. Never throws. To be called once. */
+  run(config: Shown, gateway: Pick<Gateway, 'snapshot'>, signal: AbortSignal): Promise<void>
+  /** Another configuration holds: the page moves where that says. */
+  apply(config: Shown): void
 }
 
 export const createPage = ({ now, log }: { now(): Date; log: GatewayLog }): Page => {
@@ -24,13 +25,37 @@ export const createPage = ({ now, log }: { now(): Date; log: GatewayLog }): Page
     nowMs: () => now().getTime(),
     onFailure: error => log.warn({ err: error }, 'what the page shows is incomplete; readings are kept all the same'),
   })
+  let shown: Shown | undefined
+  let moved = new AbortController()
+
+  const show = async (snapshot: Gateway['snapshot'], signal: AbortSignal): Promise<void> => {
+    if (!shown?.page) return await aborted(signal)
+    // Loaded only now, so that the first reading does not wait for it.
+    const { runPage } = await import('./page/server.ts')
+    const { page, dataDir } = shown
+    await runPage({ page, snapshot, live, webDirs, uploadDir: join(dataDir, 'looked-at'), now, log }, signal)
+    await aborted(signal)
+  }
+
   return {
     passed: live.passed,
-    async run({ page, dataDir }, { snapshot }, signal) {
-      if (!page) return
-      // Loaded only now, so that the first reading does not wait for it.
-      const { runPage } = await import('./page/server.ts')
-      await runPage({ page, snapshot, live, webDirs, uploadDir: join(dataDir, 'looked-at'), now, log }, signal)
+    async run(config, { snapshot }, signal) {
+      shown = config
+      while (!signal.aborted) {
+        moved = new AbortController()
+        await show(snapshot, AbortSignal.any([signal, moved.signal]))
+      }
+    },
+    apply(config) {
+      const same = isDeepStrictEqual(config.page, shown?.page)
+      shown = config
+      if (!same) moved.abort()
     },
   }
 }
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise(resolve => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })

@@ -22,7 +22,6 @@ import * as z from 'zod'
 import type { GatewaySnapshot } from '../gateway.ts'
 import type { Live, Passed } from '../live.ts'
 import { checkPageAccess, type PageAccess } from './access.ts'
-import type { WaitingClock } from './forecast.ts'
 import { readParts, type StateHub } from './state.ts'
 import type { Uploads } from './upload.ts'
 
@@ -43,7 +42,6 @@ export interface PageSampleRequest {
 export interface PageAppDeps {
   snapshot(): GatewaySnapshot
   live: Live
-  clock: Pick<WaitingClock, 'since'>
   hub: StateHub
   uploads: Uploads
   /** Reads a file as a source would, storing nothing; what it resolves with is answered as JSON. */

@@ -5,7 +5,6 @@ import type { PageConfig } from '../config.ts'
 import type { GatewaySnapshot } from '../gateway.ts'
 import type { Live } from '../live.ts'
 import { createPageApp, type PageAppDeps } from './app.ts'
-import { createWaitingClock } from './forecast.ts'
 import { createStateHub, readParts } from './state.ts'
 import { createUploads } from './upload.ts'
 
@@ -14,7 +13,6 @@ const limits = {
   clientsMax: 16,
   uploadBytesMax: 256 * 1024 * 1024,
   uploadsMax: 2,
-  /** Another program may give the port free. */
   retryMs: 15_000,
 }
 
@@ -27,6 +25,8 @@ export interface PageOptions {
   webDirs: readonly string[]
   /** For files that are looked at, for as long as that takes. */
   uploadDir: string
+  /** After so long a port that was taken is tried again. Default 15,000. */
+  retryMs?: number
   now(): Date
   log: {
     info(o: object, m: string): void
@@ -38,9 +38,7 @@ export interface PageOptions {
 /** Serves until the signal aborts. Never throws. */
 export const runPage = async (options: PageOptions, signal: AbortSignal): Promise<void> => {
   const { page, snapshot, live, now, log } = options
-  const clock = createWaitingClock(now().getTime())
-  const looking = setInterval(() => clock.look(snapshot().spool.nextSeq, now().getTime()), limits.changesEveryMs)
-  const parts = { snapshot, live, clock, zone: page.zone }
+  const parts = { snapshot, live, zone: page.zone }
   const hub = createStateHub({
     read: () => readParts(parts),
     now,
@@ -49,7 +47,7 @@ export const runPage = async (options: PageOptions, signal: AbortSignal): Promis
   })
   let files: WebFiles | undefined
   const app = createPageApp({
-    ...{ ...options, site: page.site, zone: page.zone, clock, hub, access: page, files: () => files },
+    ...{ ...options, site: page.site, zone: page.zone, hub, access: page, files: () => files },
     uploads: createUploads({
       folder: options.uploadDir,
       fileBytesMax: limits.uploadBytesMax,
@@ -57,19 +55,17 @@ export const runPage = async (options: PageOptions, signal: AbortSignal): Promis
     }),
   })
   try {
-    clock.look(snapshot().spool.nextSeq, now().getTime())
     for (const dir of options.webDirs) files ??= await loadWeb(dir)
     await listen(options, app.fetch, signal)
   } catch (error) {
     if (!signal.aborted) log.warn({ err: error }, 'the page of the gateway has ended; readings are kept all the same')
   } finally {
-    clearInterval(looking)
     hub.close()
   }
 }
 
 const listen = async (
-  { page, log }: PageOptions,
+  { page, log, retryMs = limits.retryMs }: PageOptions,
   fetch: (request: Request, env: object) => Response | Promise<Response>,
   signal: AbortSignal,
 ): Promise<void> => {
@@ -83,7 +79,7 @@ const listen = async (
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       if (!told) log.warn({ reason }, 'the page of the gateway is not open; readings are kept all the same')
-      await sleep(limits.retryMs, undefined, { signal }).catch(() => {})
+      await sleep(retryMs, undefined, { signal }).catch(() => {})
     }
   }
 }

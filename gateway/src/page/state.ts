@@ -7,7 +7,7 @@
 import type { EventQueue, ServerEvent } from '@penstock/http'
 import type { GatewaySnapshot } from '../gateway.ts'
 import type { Live } from '../live.ts'
-import { spoolView, type WaitingClock } from './forecast.ts'
+import { spoolView } from './forecast.ts'
 
 /** Parts by name: `gateway`, `link`, `spool`, `rejects`, `source/<id>`, `stream/<site>/<device>/<stream>`, `file/<source>/<file>`. */
 export type Parts = Map<string, unknown>
@@ -18,21 +18,20 @@ const filesToldMax = 100
 export interface PartsOptions {
   snapshot(): GatewaySnapshot
   live: Pick<Live, 'streams' | 'bytesPerMinute' | 'stats'>
-  clock: Pick<WaitingClock, 'since'>
   /** What holds for sources that name none. */
   zone: string
 }
 
 const round = (n: number): number => Number(n.toPrecision(3))
 
-export const readParts = ({ snapshot, live, clock, zone }: PartsOptions): Parts => {
+export const readParts = ({ snapshot, live, zone }: PartsOptions): Parts => {
   const { uplink, spool, sources, ledger, ...gateway } = snapshot()
   const files = ledger()
   const { rejects, streams } = live.stats()
   const parts: Parts = new Map<string, unknown>([
     ['gateway', { ...gateway, zone, files: files.length, streams }],
     ['link', uplink],
-    ['spool', spoolView({ spool, uplink }, live.bytesPerMinute(), clock)],
+    ['spool', spoolView(spool, live.bytesPerMinute())],
     ['rejects', { count: rejects }],
   ])
   sources.forEach((source, order) => {
