@@ -23,6 +23,15 @@ export { createJsonl, type JsonlOptions, jsonlSchema } from './jsonl.ts'
 export { createLines, type LinesOptions, linesSchema } from './lines.ts'
 export { createScaling, type Scaling } from './scaling.ts'
 export {
+  type Doubt,
+  type Finding,
+  type Proposal,
+  type SniffInput,
+  type SniffResult,
+  sniff,
+  sniffFile,
+} from './sniff.ts'
+export {
   createWe7000,
   STATUS_INDEX_GAP,
   STATUS_OUT_OF_BOUNDS,

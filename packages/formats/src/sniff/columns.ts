@@ -1,0 +1,248 @@
+/** What a column of texts holds: numbers and their decimal mark, words for on and off, texts for holes, text. */
+import { saysNotANumber } from '../number.ts'
+
+export type ColumnType = 'float' | 'int' | 'bool' | 'text'
+
+export interface ColumnGuess {
+  type: ColumnType
+  decimal?: '.' | ','
+  /** Texts that stand for a hole, beside the empty one. */
+  nullTexts: string[]
+  /** Texts that stand for a state. */
+  status: Record<string, string>
+  trueTexts: string[]
+  falseTexts: string[]
+  /** No cell holds anything. */
+  empty: boolean
+  /** Distinct texts, at most `distinctMax`. */
+  distinct: Set<string>
+  doubts: string[]
+  /** Share of the cells that the type reads. */
+  share: number
+}
+
+export const distinctMax = 64
+
+const pointNumber = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
+const commaNumber = /^[+-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?$/
+const wholeNumber = /^[+-]?\d+$/
+const nullPattern =
+  /^(?:null|\(null\)|\[null\]|\\N|nil|none|nan|n\/a|n\.a\.|na|#n\/a(?: n\/a)?|#nv|#nul!|#value!|#div\/0!|#num!|#ref!|-+|—|–|\.+|\?+|\*+|_+|missing|no data|nodata|n\/d|nd|k\.a\.|void|undef|undefined|<na>|nat)$/i
+const overPattern = /^[+-]?(?:ol|o\.l\.?|ovl|ovld|ofl|over|overflow|overload|overrange|over range|#####+|>+|999\.9\+)$/i
+const underPattern = /^(?:under|underflow|underrange|under range|<+)$/i
+const failPattern =
+  /^(?:err|error|err\.|fail|failed|fault|fehler|bad|i\/o timeout|timeout|comm fail|bad input|invalid|sensor error|open|short|disconnected)$/i
+
+const truePattern = /^(?:true|t|yes|y|on)$/i
+const falsePattern = /^(?:false|f|no|n|off)$/i
+/** Words for on and off beyond those that the formats know. */
+const trueWords = /^(?:ein|an|ja|wahr|vrai|oui|marche|sí|si|verdadero|vero|acceso|wahr|waar|aan|på|オン|はい|真)$/i
+const falseWords = /^(?:aus|nein|falsch|faux|non|arrêt|no|falso|spento|onwaar|uit|av|オフ|いいえ|偽)$/i
+
+/** Whether a cell holds no value, by its text. */
+export const saysHole = (text: string): boolean => text === '' || nullPattern.test(text)
+const saysState = (text: string): string | undefined =>
+  overPattern.test(text)
+    ? 'overload'
+    : underPattern.test(text)
+      ? 'underload'
+      : failPattern.test(text)
+        ? 'failed'
+        : undefined
+
+export type CellClass = 'number' | 'hole' | 'text'
+/** A cell at a glance; commas may be decimal marks. */
+export const classOf = (text: string): CellClass =>
+  text === '' || nullPattern.test(text)
+    ? 'hole'
+    : pointNumber.test(text) || commaNumber.test(text) || saysNotANumber(text) || overPattern.test(text)
+      ? 'number'
+      : 'text'
+
+export const isNumber = (text: string, decimal: '.' | ','): boolean =>
+  (decimal === ',' ? commaNumber : pointNumber).test(text)
+export const numberOf = (text: string, decimal: '.' | ','): number =>
+  isNumber(text, decimal) ? Number(decimal === ',' ? text.replace(',', '.') : text) : Number.NaN
+
+interface Tally {
+  n: number
+  holes: Map<string, number>
+  states: Map<string, number>
+  point: number
+  comma: number
+  whole: number
+  trues: Map<string, number>
+  falses: Map<string, number>
+  texts: number
+  textSamples: Set<string>
+  distinct: Set<string>
+  grouped: number
+}
+
+const add = (map: Map<string, number>, text: string): void => {
+  if (map.size < 32 || map.has(text)) map.set(text, (map.get(text) ?? 0) + 1)
+}
+
+const tally = (texts: readonly string[]): Tally => {
+  const t: Tally = {
+    n: 0,
+    holes: new Map(),
+    states: new Map(),
+    point: 0,
+    comma: 0,
+    whole: 0,
+    trues: new Map(),
+    falses: new Map(),
+    texts: 0,
+    textSamples: new Set(),
+    distinct: new Set(),
+    grouped: 0,
+  }
+  for (const raw of texts) {
+    const text = raw.trim()
+    t.n++
+    if (t.distinct.size < distinctMax) t.distinct.add(text)
+    if (wholeNumber.test(text)) t.whole++
+    else if (pointNumber.test(text)) t.point++
+    else if (commaNumber.test(text)) t.comma++
+    else if (text === '' || nullPattern.test(text)) add(t.holes, text)
+    else {
+      if (truePattern.test(text) || trueWords.test(text)) add(t.trues, text)
+      if (falsePattern.test(text) || falseWords.test(text)) add(t.falses, text)
+      if (saysState(text) !== undefined || saysNotANumber(text)) add(t.states, text)
+      if (/^[+-]?\d{1,3}(?:([ '’.,\u00a0\u202f])\d{3})(?:\1\d{3})*(?:[.,]\d+)?$/.test(text)) t.grouped++
+      t.texts++
+      if (t.textSamples.size < 8) t.textSamples.add(text)
+    }
+  }
+  return t
+}
+
+const sum = (map: ReadonlyMap<string, number>): number => [...map.values()].reduce((a, b) => a + b, 0)
+
+/** @param decimal mark of the file as a whole */
+export const guessColumn = (texts: readonly string[], decimal: '.' | ','): ColumnGuess => {
+  const t = tally(texts)
+  const base = {
+    nullTexts: [],
+    status: {},
+    trueTexts: [],
+    falseTexts: [],
+    empty: false,
+    distinct: t.distinct,
+    doubts: [],
+    share: 1,
+  }
+  const holes = sum(t.holes)
+  const filled = t.n - holes
+  if (filled === 0) return { ...base, type: 'float', empty: true, nullTexts: [...t.holes.keys()].filter(x => x !== '') }
+  const nulls = [...t.holes.keys()].filter(text => text !== '')
+  const numbers = t.point + t.comma + t.whole
+  if (numbers > 0 && numbers + sum(t.states) >= filled * 0.9) return numbersOf(t, base, nulls, filled, decimal)
+  const trues = sum(t.trues)
+  const falses = sum(t.falses)
+  // "-" and the like beside ON and OFF are holes; a column of one word alone may be a word.
+  if (trues + falses >= filled && (trues > 0 || falses > 0)) {
+    const extra = (map: ReadonlyMap<string, number>, known: RegExp): string[] =>
+      [...map.keys()].filter(text => !known.test(text))
+    return {
+      ...base,
+      type: 'bool',
+      nullTexts: nulls,
+      trueTexts: extra(t.trues, truePattern),
+      falseTexts: extra(t.falses, falsePattern),
+    }
+  }
+  const doubts: string[] = []
+  if (t.grouped >= filled * 0.5) {
+    const [first = ''] = t.textSamples
+    doubts.push(
+      `"${first}" looks like a number with a mark between thousands, which is kept as text: export it without`,
+    )
+  } else if (numbers > filled * 0.3) {
+    const [first = ''] = t.textSamples
+    doubts.push(
+      `${numbers} of ${filled} cells are numbers, others are text such as "${first.slice(0, 40)}": kept as text`,
+    )
+  }
+  return {
+    ...base,
+    type: 'text',
+    nullTexts: nulls.filter(text => isTextNull(text)),
+    doubts,
+    share: numbers > 0 ? 0.5 : 1,
+  }
+}
+
+/** In a column of texts fewer words stand for a hole: "-" may be a code, "none" an answer. */
+const isTextNull = (text: string): boolean => /^(?:null|\(null\)|\[null\]|\\N|nan|n\/a|#n\/a|<na>|nat)$/i.test(text)
+
+const numbersOf = (
+  t: Tally,
+  base: Omit<ColumnGuess, 'type'>,
+  nulls: string[],
+  filled: number,
+  decimal: '.' | ',',
+): ColumnGuess => {
+  const own = t.comma > t.point ? ',' : t.point > 0 ? '.' : decimal
+  const misfit = own === ',' ? t.point : t.comma
+  const status: Record<string, string> = {}
+  const doubts: string[] = []
+  for (const text of t.states.keys()) {
+    const state = saysState(text)
+    if (state !== undefined) {
+      status[text] = state
+      doubts.push(`"${text}" is taken to mean ${state}: the value becomes a hole, the row gets that status`)
+    }
+  }
+  if (misfit > 0) doubts.push(`${misfit} of ${filled} numbers have the other decimal mark; their rows will be rejects`)
+  return {
+    ...base,
+    type: t.point + t.comma === 0 ? 'int' : 'float',
+    decimal: own,
+    nullTexts: nulls,
+    status,
+    doubts,
+    share: (filled - misfit) / filled,
+  }
+}
+
+/** Numbers that instruments write where they have none: all nines, limits of integers, SCPI's 9.9e37. */
+const isSentinelLike = (value: number): boolean => {
+  const digits = String(Math.abs(value)).replace('.', '')
+  if (/^9{3,}$/.test(digits)) return true
+  return (
+    [9.9e37, 9.91e37, 32767, 65535, 2147483647, 32768, 7999, 6999, 8888, 1e30].includes(Math.abs(value)) &&
+    Math.abs(value) !== 65535
+  )
+}
+
+/** Doubts about numbers that look like "no value". */
+export const sentinelDoubts = (texts: readonly string[], decimal: '.' | ','): string[] => {
+  const counts = new Map<number, { n: number; text: string }>()
+  let low = Number.POSITIVE_INFINITY
+  let high = Number.NEGATIVE_INFINITY
+  for (const raw of texts) {
+    const value = numberOf(raw.trim(), decimal)
+    if (Number.isNaN(value)) continue
+    if (isSentinelLike(value)) {
+      const seen = counts.get(value)
+      if (seen) seen.n++
+      else if (counts.size < 8) counts.set(value, { n: 1, text: raw.trim() })
+    } else {
+      low = Math.min(low, value)
+      high = Math.max(high, value)
+    }
+  }
+  const doubts: string[] = []
+  const span = Math.max(high - low, Math.abs(high), Math.abs(low))
+  for (const [value, { n, text }] of counts) {
+    // Far outside of what the other values are.
+    if (low > high || (value >= low && value <= high) || Math.min(Math.abs(value - low), Math.abs(value - high)) < span)
+      continue
+    doubts.push(
+      `${text} looks like a sentinel for "no value": ${n} times, where the other values are ${low} to ${high}; if so, add it to nullTexts or to status`,
+    )
+  }
+  return doubts
+}
