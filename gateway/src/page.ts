@@ -29,8 +29,9 @@ export const createPage = ({ now, log }: { now(): Date; log: GatewayLog }): Page
     async run({ page, dataDir }, { snapshot }, signal) {
       if (!page) return
       // Loaded only now, so that the first reading does not wait for it.
-      const { runPage } = await import('./page/server.ts')
-      await runPage({ page, snapshot, live, webDirs, uploadDir: join(dataDir, 'looked-at'), now, log }, signal)
+      const [{ runPage }, { readSample }] = await Promise.all([import('./page/server.ts'), import('./sample.ts')])
+      const uploadDir = join(dataDir, 'looked-at')
+      await runPage({ page, snapshot, live, readSample, webDirs, uploadDir, now, log }, signal)
     },
   }
 }
