@@ -22,6 +22,7 @@ import { checkInflux } from './historians/influx.ts'
 import { LakeDamagedError } from './historians/lake.ts'
 import { createIngest } from './ingest.ts'
 import { createMetrics } from './metrics.ts'
+import { pageViews } from './page-views.ts'
 import { createDecodedCache, createProjection, type Projection } from './projection.ts'
 import { deleteProjections, openStores, setAside } from './projections.ts'
 import type { Projector } from './projector.ts'
@@ -244,7 +245,7 @@ const serveUntilClosed = async (
     broker: () => broker?.stats() ?? { connections: 0, connected: false },
     gateways: () => live.gateways(),
   })
-  const web = await loadWeb(fileURLToPath(new URL('../../dashboards/web/dist', import.meta.url)))
+  const web = await loadWeb(fileURLToPath(new URL('../../dashboards/web/dist', import.meta.url)), pageViews)
   const { listen, gateways } = config
   const app = createApp({
     historian,

@@ -1,14 +1,23 @@
 /** One store: figures, chart and table of its days or hours. */
 import type { ComponentChildren } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
-import { type CountRow, countParameters, type Site } from './api.ts'
+import { type CountRow, countParameters, type Site } from '../api.ts'
+import {
+  addDays,
+  dateText,
+  localNow,
+  numberText,
+  percentText,
+  weekdayNames,
+  weekdayOf,
+  weekdayText,
+} from '../format.ts'
+import type { LiveLine } from '../live.ts'
+import { Change, Choice, Notice, Ticking } from '../parts.tsx'
 import { Chart, isUnderWay, slotTitle } from './chart.tsx'
-import { addDays, dateText, localNow, numberText, percentText, weekdayNames, weekdayOf, weekdayText } from './format.ts'
-import type { LiveLine } from './live.ts'
-import { openText } from './overview.tsx'
-import { Change, Choice, Notice, Ticking } from './parts.tsx'
 import { Readout, StatusText } from './readout.tsx'
 import { buildSlots, figureOf, type Slot } from './slots.ts'
+import { openText } from './stores.tsx'
 import { dayChoices, type View } from './url.ts'
 import { useCounts } from './use-counts.ts'
 

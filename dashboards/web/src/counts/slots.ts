@@ -2,8 +2,8 @@
  * The places of a chart or table: every day or hour that should be there, with its row or without. A place without a row is a
  * gap and stays one; weekdays that are switched off have no place at all.
  */
-import type { CountRow, Resolution, Status } from './api.ts'
-import { addDays, weekdayOf } from './format.ts'
+import type { CountRow, Resolution, Status } from '../api.ts'
+import { addDays, weekdayOf } from '../format.ts'
 
 export interface Slot {
   date: string
