@@ -181,6 +181,7 @@ describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () 
   it('says that figures are behind, by how much, and stops saying it when they have caught up', async () => {
     stores.behind(['historian is 120 entries behind the journal'])
     const { page, close } = await openPage('/')
+    await page.waitForSelector('.card')
     await page.waitForSelector('.behind')
     expect(await page.locator('.behind').textContent()).toContain('historian is 120 entries behind the journal')
     expect(await page.locator('.card').count()).toBe(5)

@@ -58,8 +58,8 @@ const slotOf = (date: string, hour: number | null, rows: ReadonlyMap<string, Cou
 /** The hour that an autumn night has twice is shown in one place. */
 const joinRepeatedHour = (a: CountRow, b: CountRow): CountRow => ({
   ...a,
-  count: a.count === null && b.count === null ? null : (a.count ?? 0) + (b.count ?? 0),
-  baseline: a.baseline === null && b.baseline === null ? null : (a.baseline ?? 0) + (b.baseline ?? 0),
+  count: a.count + b.count,
+  baseline: a.baseline + b.baseline,
   changePercent: null,
   failed: a.failed + b.failed,
   rows: a.rows + b.rows,
