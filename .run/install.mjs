@@ -1,7 +1,7 @@
 // Installs the packages through pnpm, fetched by npx where it is missing. Does nothing when nothing changed since.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { isAbsolute, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -43,8 +43,40 @@ export const step = (name, command, args, env = {}) => {
   process.stdout.write(`${name}: ok (${((Date.now() - began) / 1000).toFixed(1)} s)\n`)
 }
 
+/** Writes the types of the HTTP API for the page, from the service's own OpenAPI document, where its routes changed. */
+export const generateClient = () => {
+  const web = join(top, 'dashboards', 'web')
+  const folder = join(web, 'src', 'generated')
+  const stamp = join(folder, '.made')
+  const wanted = hashOf([
+    join(top, 'pnpm-lock.yaml'),
+    ...listFiles(join(top, 'cloud', 'src')),
+    ...listFiles(join(top, 'packages', 'frame', 'src')),
+  ])
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
+  mkdirSync(folder, { recursive: true })
+  const document = join(folder, 'openapi.json')
+  const program = ['--conditions=@penstock/source', '--import', 'tsx', join(top, 'cloud', 'src', 'main.ts')]
+  const cli = join(web, 'node_modules', 'openapi-typescript', 'bin', 'cli.js')
+  for (const args of [
+    [...program, 'openapi', document],
+    [cli, document, '--output', join(folder, 'api.d.ts'), '--alphabetize'],
+  ]) {
+    const result = spawnSync(process.execPath, args, { cwd: top, stdio: ['ignore', 'ignore', 'inherit'] })
+    if (result.status !== 0) fail('The types of the API could not be made; see above.')
+  }
+  writeFileSync(stamp, wanted)
+}
+
+const hashOf = files => {
+  const hash = createHash('sha256')
+  for (const file of files) hash.update(file.slice(top.length)).update(readFileSync(file))
+  return hash.digest('hex')
+}
+
 /** Builds the pages of cloud and gateway where they are missing or older than their sources. */
 export const buildPage = () => {
+  generateClient()
   const web = join(top, 'dashboards', 'web')
   buildIn(web, [])
   // It has the cloud's colours, type and header.

@@ -3,13 +3,14 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { buildPage, install, step, top } from './install.mjs'
+import { buildPage, generateClient, install, step, top } from './install.mjs'
 
 const flags = process.argv.slice(2)
 const faults = flags.includes('--faults')
 const rest = flags.filter(flag => !['--no-tests', '--faults'].includes(flag))
 
 install()
+generateClient()
 step('lint', '@biomejs/biome/bin/biome', ['check', '--error-on-warnings', '.'])
 step('types', 'typescript/bin/tsc', ['-b'])
 buildPage()

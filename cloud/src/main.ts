@@ -22,6 +22,8 @@ import { checkInflux } from './historians/influx.ts'
 import { LakeDamagedError } from './historians/lake.ts'
 import { createIngest } from './ingest.ts'
 import { createMetrics } from './metrics.ts'
+import { openApiDocument } from './openapi.ts'
+import { pageViews } from './page-views.ts'
 import { createDecodedCache, createProjection, type Projection } from './projection.ts'
 import { deleteProjections, openStores, setAside } from './projections.ts'
 import type { Projector } from './projector.ts'
@@ -41,6 +43,7 @@ const usage = `penstock-cloud ${version}: keeps and computes what gateways send
   penstock-cloud run <cloud.yaml>                 runs until it is stopped
   penstock-cloud check <cloud.yaml>               says what is wrong with a configuration, or that nothing is
   penstock-cloud check --schema <file>            writes the JSON Schema of the configuration, for editors
+  penstock-cloud openapi [file]                    prints or writes the OpenAPI document of the HTTP API
   penstock-cloud rebuild <cloud.yaml> [what …]    deletes projections (historian, rollup, records; all where none is
                                                   named); the next run builds them again from the journal
 
@@ -244,7 +247,7 @@ const serveUntilClosed = async (
     broker: () => broker?.stats() ?? { connections: 0, connected: false },
     gateways: () => live.gateways(),
   })
-  const web = await loadWeb(fileURLToPath(new URL('../../dashboards/web/dist', import.meta.url)))
+  const web = await loadWeb(fileURLToPath(new URL('../../dashboards/web/dist', import.meta.url)), pageViews)
   const { listen, gateways } = config
   const app = createApp({
     historian,
@@ -342,6 +345,15 @@ const check = async (line: CommandLine): Promise<void> => {
   line.print(`${file}: ok: ${sites.length} sites, ${where}, historian ${kept}, data in ${dataDir}`)
 }
 
+const openapi = async (line: CommandLine): Promise<void> => {
+  const [file, ...more] = line.operands
+  if (more.length > 0) throw new UserError(`penstock-cloud openapi: expected one file at most`, EXIT.usage)
+  const text = JSON.stringify(await openApiDocument(version), null, 2)
+  if (file === undefined) return line.print(text)
+  await writeFile(file, `${text}\n`)
+  line.print(`wrote ${file}`)
+}
+
 const rebuild = async (line: CommandLine): Promise<void> => {
   const config = await loadCloudConfig(configFile(line), line.env)
   const named = line.operands.slice(1)
@@ -386,5 +398,6 @@ await runProgram({
     },
     check: { options: { schema: 'string' }, run: check },
     rebuild: { run: rebuild },
+    openapi: { run: openapi },
   },
 })

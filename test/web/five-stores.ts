@@ -14,6 +14,7 @@ import {
   loadWeb,
   openRecords,
   openServer,
+  pageViews,
   Registry,
   sitesSchema,
 } from '@penstock/cloud'
@@ -78,7 +79,7 @@ export const openFiveStores = async ({ webDir, recordsFile, weeks, now }: FiveSt
   )
   const live = createLive({ run: 'test', now: () => now().getTime(), coalesceMs: 50 })
   const records = await openRecords(recordsFile)
-  const web = await loadWeb(webDir)
+  const web = await loadWeb(webDir, pageViews)
   let reasons: string[] = []
   const deps: AppDeps = {
     ...{ historian, sites, records, live, now, lateHoursMax: 48, version: '0.1.0' },

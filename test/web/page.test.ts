@@ -95,7 +95,7 @@ describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () 
     const { page, complaints, close } = await openPage('/')
     await page.getByRole('link', { name: /London/ }).click()
     await page.waitForSelector('.chart canvas')
-    expect(new URL(page.url()).search).toBe('?store=London')
+    expect(page.url()).toBe(`${stores.url}/counts?store=London`)
     await until('the chart is drawn', async () => (await coloursOf(page)) > 5)
     await page.reload()
     await page.waitForSelector('.chart canvas')
@@ -107,7 +107,7 @@ describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () 
   })
 
   it('changes a count by itself, in the figure, the table and the overview', async () => {
-    const store = await openPage('/?store=London')
+    const store = await openPage('/counts?store=London')
     const overview = await openPage('/')
     await store.page.waitForSelector('[data-figure=today]')
     await overview.page.waitForSelector('[data-store=London] .ticking')
@@ -130,7 +130,7 @@ describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () 
   })
 
   it('says failed where it failed and no data where none came, never zero', async () => {
-    const { page, complaints, close } = await openPage('/?store=Berlin&days=28')
+    const { page, complaints, close } = await openPage('/counts?store=Berlin&days=28')
     await page.waitForSelector('tbody tr')
     await page.getByRole('button', { name: /Show all/ }).click()
     const cells = (kind: string) => page.locator(`tbody tr.${kind}`).first().locator('td').allTextContents()
@@ -144,7 +144,7 @@ describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () 
   })
 
   it('keeps its filters in the address and answers to the keyboard', async () => {
-    const { page, complaints, close } = await openPage('/?store=Paris')
+    const { page, complaints, close } = await openPage('/counts?store=Paris')
     await page.waitForSelector('tbody tr')
     expect(await page.getByRole('checkbox', { name: 'Sunday' }).isChecked()).toBe(false)
     await page.getByRole('checkbox', { name: 'Sunday' }).check()
@@ -166,7 +166,7 @@ describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () 
   })
 
   it('says that it is offline, and catches up when the service is back', async () => {
-    const { page, close } = await openPage('/?store=Roma')
+    const { page, close } = await openPage('/counts?store=Roma')
     await page.waitForSelector('.line.live')
     const before = await shownNumber(page, '[data-figure=today]')
     await stores.stopServer()
@@ -181,6 +181,7 @@ describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () 
   it('says that figures are behind, by how much, and stops saying it when they have caught up', async () => {
     stores.behind(['historian is 120 entries behind the journal'])
     const { page, close } = await openPage('/')
+    await page.waitForSelector('.card')
     await page.waitForSelector('.behind')
     expect(await page.locator('.behind').textContent()).toContain('historian is 120 entries behind the journal')
     expect(await page.locator('.card').count()).toBe(5)
@@ -191,7 +192,7 @@ describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () 
   })
 
   it('names a store that does not exist and shows the others', async () => {
-    const { page, complaints, close } = await openPage('/?store=Atlantis')
+    const { page, complaints, close } = await openPage('/counts?store=Atlantis')
     await page.waitForSelector('.notice')
     expect(await page.locator('.notice').textContent()).toContain('There is no store “Atlantis”')
     expect(await page.locator('.card').count()).toBe(5)
@@ -206,7 +207,7 @@ describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () 
       ['desk', { width: 1280, height: 900 }, 'light'],
       ['phone', { width: 375, height: 812 }, 'dark'],
     ] as const) {
-      const { page, complaints, close } = await openPage('/?store=London', { viewport, colorScheme })
+      const { page, complaints, close } = await openPage('/counts?store=London', { viewport, colorScheme })
       await page.waitForSelector('.chart canvas')
       await page.waitForSelector('.line.live')
       const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth')

@@ -1,71 +1,69 @@
-/** The cloud's HTTP API, as far as the page needs it. */
+/** The cloud's HTTP API, as far as the page needs it. Its types are made from the service's own OpenAPI document. */
+import type { components, paths } from './generated/api.d.ts'
 
-export interface Site {
-  id: string
-  name: string
-  kind: 'store' | 'lab' | 'plant'
-  zone: string
-  /** Open spans by weekday, Monday first, e.g. {from: '09:00', to: '20:00'}. */
-  opening: { from: string; to: string }[][] | null
-  devices: { id: string; name: string }[]
-}
-
-export type Status = 'ok' | 'partial' | 'failed' | 'closed' | 'missing'
-export interface CountRow {
-  store: string
-  date: string
-  hour: number | null
-  weekday: number
-  start: string
-  end: string
-  count: number | null
-  baseline: number | null
-  changePercent: number | null
-  status: Status
-  /** Door-hours that hold a number. */
-  n: number
-  /** Door-hours whose measurement failed. */
-  failed: number
-  rows: number
-  expected: number | null
-  coverage: number | null
-  final: boolean
-  revision: number
-}
-
-export interface Gateway {
-  gateway: string
-  online: boolean
-  spoolBytes: number
-  pendingEntries: number
-  sources: { id: string; health: string; message?: string }[]
-}
-
+type Schemas = components['schemas']
+export type Site = Schemas['Site']
+/** What charts and tables need of a row; a row that is made of several has no more. */
+export type CountRow = Pick<
+  Schemas['Count'],
+  | ('store' | 'date' | 'hour' | 'weekday' | 'start' | 'end' | 'count' | 'baseline' | 'changePercent' | 'status')
+  | ('n' | 'failed' | 'rows' | 'expected' | 'coverage' | 'final' | 'revision')
+>
+export type Status = CountRow['status']
+export type Gateway = Schemas['Gateway']
 export type Resolution = 'day' | 'hour'
+
+/** Paths that answer a GET with JSON; their query and their answer. */
+type GetPath = {
+  [P in keyof paths]: paths[P] extends { get: { responses: { 200: { content: { 'application/json': unknown } } } } }
+    ? P
+    : never
+}[keyof paths]
+type Answer<P extends GetPath> = paths[P] extends {
+  get: { responses: { 200: { content: { 'application/json': infer T } } } }
+}
+  ? T
+  : never
+export type Query<P extends GetPath> = paths[P] extends { get: { parameters: { query?: infer Q } } }
+  ? [NonNullable<Q>] extends [never]
+    ? Record<string, never>
+    : NonNullable<Q>
+  : never
 
 /** Says in one sentence what went wrong, as the cloud said it. */
 export class ApiError extends Error {
   override name = 'ApiError'
 }
 
-const get = async <T>(path: string, signal?: AbortSignal): Promise<T> => {
+/** `path?query` without the keys that are undefined. */
+export const address = (path: string, query: object): string => {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined)
+  const text = new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString()
+  return text === '' ? path : `${path}?${text}`
+}
+
+/** Asks the service. Throws an ApiError with a sentence for the reader. */
+export const get = async <P extends GetPath>(path: P, query: Query<P>, signal?: AbortSignal): Promise<Answer<P>> => {
   let response: Response
   try {
-    response = await fetch(path, { headers: { accept: 'application/json' }, ...(signal && { signal }) })
+    response = await fetch(address(path, query), {
+      headers: { accept: 'application/json' },
+      ...(signal && { signal }),
+    })
   } catch (cause) {
     if (signal?.aborted) throw cause
     throw new ApiError('The service cannot be reached.', { cause })
   }
-  if (response.ok) return (await response.json()) as T
+  if (response.ok) return (await response.json()) as Answer<P>
   const problem = (await response.json().catch(() => undefined)) as { detail?: string } | undefined
   throw new ApiError(problem?.detail ?? `The service answered ${response.status}.`)
 }
 
 export const getStores = async (signal?: AbortSignal): Promise<Site[]> =>
-  (await get<{ sites: Site[] }>('/v1/sites?kind=store', signal)).sites
+  (await get('/v1/sites', { kind: 'store' }, signal)).sites
 
 export const getGateways = async (signal?: AbortSignal): Promise<Gateway[]> =>
-  (await get<{ gateways: Gateway[] }>('/v1/gateways', signal)).gateways
+  (await get('/v1/gateways', {}, signal)).gateways
 
 /** Why what is shown is behind, in sentences; none where it is not. A service that cannot be reached says nothing here. */
 export const getReasons = async (signal: AbortSignal): Promise<string[]> => {
@@ -82,9 +80,8 @@ export interface CountQuery {
   from: string
 }
 export const getCounts = async (query: CountQuery, signal?: AbortSignal): Promise<CountRow[]> =>
-  (await get<{ rows: CountRow[] }>(`/v1/counts?${countParameters(query)}`, signal)).rows
+  (await get('/v1/counts', { level: 'store', ...query }, signal)).rows
 
-export const countParameters = (query: CountQuery & { weekday?: string; hours?: string; format?: 'csv' }): string =>
-  new URLSearchParams(
-    Object.entries({ level: 'store', ...query }).filter((pair): pair is [string, string] => pair[1] !== undefined),
-  ).toString()
+/** The same rows as a file. */
+export const countsAddress = (query: CountQuery & { weekday?: string; hours?: string; format?: 'csv' }): string =>
+  address('/v1/counts', { level: 'store', ...query })

@@ -1,94 +1,97 @@
-/** The page: header with the line's state, the stores to choose from, and what was chosen. */
+/** The frame of the page: the views to choose from, the state of the line, and the view that the address names. */
+import type { ComponentType } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { type Gateway, getGateways, getReasons, getStores, type Site } from './api.ts'
-import { bytesText, numberText } from './format.ts'
+import { getReasons } from './api.ts'
 import type { LiveLine } from './live.ts'
-import { Overview } from './overview.tsx'
 import { Notice } from './parts.tsx'
-import { StorePage } from './store.tsx'
+import { Link, useRoute } from './router.tsx'
+import { texts } from './texts.ts'
 import { useTheme } from './theme.ts'
-import { useView } from './url.ts'
+import type { ViewProps } from './view.ts'
+
+/** By path; `pageViews` of the cloud names the same. Each is loaded when it is first shown. */
+const views: readonly { path: string; name: string; load(): Promise<{ default: ComponentType<ViewProps> }> }[] = [
+  { path: '/', name: texts.nav.overview, load: () => import('./views/overview.tsx') },
+  { path: '/counts', name: texts.nav.counts, load: () => import('./views/counts.tsx') },
+]
 
 export const App = ({ live }: { live: LiveLine }) => {
-  const [view, go] = useView()
-  const [stores, setStores] = useState<Site[]>()
-  const [error, setError] = useState<string>()
-  const [attempt, setAttempt] = useState(0)
+  const route = useRoute()
   const [theme, toggleTheme] = useTheme()
   const nowMs = useMinute()
-
-  useEffect(() => {
-    const abort = new AbortController()
-    getStores(abort.signal).then(
-      found => {
-        setStores(found)
-        setError(undefined)
-      },
-      (cause: Error) => !abort.signal.aborted && setError(cause.message),
-    )
-    return () => abort.abort()
-  }, [attempt])
-  const store = stores?.find(s => s.id === view.store)
-  useEffect(() => {
-    document.title = store ? `${store.name} · Penstock` : 'Penstock'
-  }, [store])
-
-  const choose = (id: string | undefined) => go({ store: id })
   return (
     <>
       <a class="skip" href="#main">
-        Skip to content
+        {texts.skip}
       </a>
       <header>
-        <a
-          class="mark"
-          href="/"
-          onClick={event => {
-            event.preventDefault()
-            choose(undefined)
-          }}
-        >
+        <Link class="mark" to="/">
           <img src="/favicon.svg" alt="" width="22" height="22" />
-          Penstock
-        </a>
-        <StoreNav stores={stores ?? []} chosen={view.store} onChoose={choose} />
+          {texts.product}
+        </Link>
+        <nav aria-label={texts.nav.label}>
+          <ul>
+            {views.map(({ path, name }) => (
+              <li key={path}>
+                <Link to={path} aria-current={path === route.path ? 'page' : undefined}>
+                  {name}
+                </Link>
+              </li>
+            ))}
+          </ul>
+        </nav>
         <span class="spacer" />
         <Line live={live} nowMs={nowMs} />
         <button
           type="button"
           class="icon"
           onClick={toggleTheme}
-          aria-label={theme === 'dark' ? 'Use light colours' : 'Use dark colours'}
+          aria-label={theme === 'dark' ? texts.theme.light : texts.theme.dark}
         >
           {theme === 'dark' ? '☀' : '☾'}
         </button>
       </header>
       <main id="main">
         <Behind />
-        {!stores ? (
-          error === undefined ? (
-            <span class="skeleton chart-place" />
-          ) : (
-            <Notice title="The stores could not be read" onRetry={() => setAttempt(n => n + 1)}>
-              {error}
-            </Notice>
-          )
-        ) : store ? (
-          <StorePage key={store.id} {...{ store, view, live, nowMs, theme, onView: go }} />
-        ) : (
-          <>
-            {view.store !== undefined && (
-              <Notice title={`There is no store “${view.store}”`}>Choose one of those below.</Notice>
-            )}
-            <Overview {...{ stores, live, nowMs, theme, onChoose: choose }} />
-          </>
-        )}
+        <Shown path={route.path} {...{ query: route.query, live, nowMs, theme }} />
       </main>
-      <footer>
-        <Gateways live={live} />
-      </footer>
     </>
   )
+}
+
+const loaded = new Map<string, ComponentType<ViewProps>>()
+
+/** The view of a path; its place stays while it is loaded. */
+const Shown = ({ path, ...props }: ViewProps & { path: string }) => {
+  const [, setChanged] = useState(0)
+  const [failed, setFailed] = useState<string>()
+  const view = views.find(v => v.path === path)
+  useEffect(() => {
+    setFailed(undefined)
+    if (!view || loaded.has(path)) return
+    let wanted = true
+    const redraw = () => wanted && setChanged(n => n + 1)
+    view.load().then(
+      module => {
+        loaded.set(path, module.default)
+        redraw()
+      },
+      (cause: Error) => wanted && setFailed(cause.message),
+    )
+    return () => {
+      wanted = false
+    }
+  }, [path, view])
+  if (!view) return <Notice title={texts.notFound.title}>{texts.notFound.text}</Notice>
+  if (failed !== undefined) {
+    return (
+      <Notice title={texts.failedToLoad} onRetry={() => location.reload()}>
+        {failed}
+      </Notice>
+    )
+  }
+  const View = loaded.get(path)
+  return View ? <View {...props} /> : <span class="skeleton chart-place" />
 }
 
 const askEveryMs = 5000
@@ -117,7 +120,7 @@ const Behind = () => {
   if (reasons.length === 0) return null
   return (
     <div class="behind" role="status">
-      <strong>Figures are behind.</strong> What has arrived is safe in the journal and will show by itself.
+      <strong>{texts.behind.title}</strong> {texts.behind.text}
       <ul>
         {reasons.map(reason => (
           <li key={reason}>{reason}</li>
@@ -126,25 +129,6 @@ const Behind = () => {
     </div>
   )
 }
-
-interface StoreNavProps {
-  stores: readonly Site[]
-  chosen: string | undefined
-  onChoose(id: string | undefined): void
-}
-const StoreNav = ({ stores, chosen, onChoose }: StoreNavProps) => (
-  <label class="picker">
-    <span class="hidden">Store</span>
-    <select value={chosen ?? ''} onChange={event => onChoose(event.currentTarget.value || undefined)}>
-      <option value="">All stores</option>
-      {stores.map(store => (
-        <option key={store.id} value={store.id}>
-          {store.name}
-        </option>
-      ))}
-    </select>
-  </label>
-)
 
 /** Whether what is shown changes by itself right now. */
 const Line = ({ live, nowMs }: { live: LiveLine; nowMs: number }) => {
@@ -160,49 +144,18 @@ const Line = ({ live, nowMs }: { live: LiveLine; nowMs: number }) => {
     heard === undefined ? undefined : Math.max(0, Math.floor((Math.max(nowMs, Date.now()) - heard) / 60_000))
   const text =
     state === 'live'
-      ? 'Live'
+      ? texts.line.live
       : state === 'connecting'
-        ? 'Connecting …'
+        ? texts.line.connecting
         : minutes === undefined
-          ? 'Offline'
+          ? texts.line.offline
           : minutes < 1
-            ? 'Offline, as of just now'
-            : `Offline, as of ${minutes} min ago`
+            ? texts.line.offlineNow
+            : texts.line.offlineMinutes(minutes)
   return (
     <span class={`line ${state}`} role="status">
       {text}
     </span>
-  )
-}
-
-const Gateways = ({ live }: { live: LiveLine }) => {
-  const [gateways, setGateways] = useState<Gateway[]>()
-  useEffect(() => {
-    const abort = new AbortController()
-    // The state of the line says it where this fails; the next change asks again.
-    const read = () => void getGateways(abort.signal).then(setGateways, () => {})
-    read()
-    const timer = window.setInterval(read, 30_000)
-    const off = [live.onGateway(read), live.onReset(read)]
-    return () => {
-      abort.abort()
-      clearInterval(timer)
-      for (const stop of off) stop()
-    }
-  }, [live])
-  if (!gateways) return null
-  if (gateways.length === 0) return <span>No gateway has reported yet.</span>
-  return (
-    <ul class="gateways" aria-label="Gateways">
-      {gateways.map(g => (
-        <li key={g.gateway} class={g.online ? 'up' : 'down'}>
-          <strong>{g.gateway}</strong> {g.online ? 'online' : 'offline'} · spool {bytesText(g.spoolBytes)} ·{' '}
-          {g.pendingEntries === 0 ? 'nothing waits' : `${numberText(g.pendingEntries)} waiting`}
-          {g.sources.some(s => s.health !== 'ok' && s.health !== 'finished' && s.health !== 'starting') &&
-            ' · a source needs attention'}
-        </li>
-      ))}
-    </ul>
   )
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { CountRow } from '../src/api.ts'
-import { buildSlots, figureOf, joinStores, type SlotsQuery } from '../src/slots.ts'
+import { buildSlots, figureOf, joinStores, type SlotsQuery } from '../src/counts/slots.ts'
 
 const row = (date: string, over: Partial<CountRow> = {}): CountRow => ({
   ...{ store: 'London', date, hour: null, weekday: 0, start: `${date}T00:00:00Z`, end: `${date}T24:00:00Z` },

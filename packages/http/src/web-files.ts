@@ -32,8 +32,11 @@ const types: Record<string, string> = {
 const filesMax = 200
 const fileBytesMax = 4 * 1024 * 1024
 
-/** Reads a build (a `dist` folder) whole. `undefined` where there is none. */
-export const loadWeb = async (dir: string): Promise<WebFiles | undefined> => {
+/**
+ * Reads a build (a `dist` folder) whole. `undefined` where there is none.
+ * @param views paths that the page itself makes sense of: each is answered with its one document
+ */
+export const loadWeb = async (dir: string, views: readonly string[] = []): Promise<WebFiles | undefined> => {
   let entries: Awaited<ReturnType<typeof list>>
   try {
     entries = await list(dir)
@@ -43,7 +46,10 @@ export const loadWeb = async (dir: string): Promise<WebFiles | undefined> => {
   }
   const files = new Map<string, WebFile>()
   for (const path of entries) files.set(path === '/index.html' ? '/' : path, await loadFile(dir, path))
-  return files.has('/') ? files : undefined
+  const document = files.get('/')
+  if (!document) return undefined
+  for (const view of views) files.set(view, document)
+  return files
 }
 
 const list = async (dir: string): Promise<string[]> => {

@@ -1,14 +1,23 @@
 /** One store: figures, chart and table of its days or hours. */
 import type { ComponentChildren } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
-import { type CountRow, countParameters, type Site } from './api.ts'
+import { type CountRow, countsAddress, type Site } from '../api.ts'
+import {
+  addDays,
+  dateText,
+  localNow,
+  numberText,
+  percentText,
+  weekdayNames,
+  weekdayOf,
+  weekdayText,
+} from '../format.ts'
+import type { LiveLine } from '../live.ts'
+import { Change, Choice, Notice, Ticking } from '../parts.tsx'
 import { Chart, isUnderWay, slotTitle } from './chart.tsx'
-import { addDays, dateText, localNow, numberText, percentText, weekdayNames, weekdayOf, weekdayText } from './format.ts'
-import type { LiveLine } from './live.ts'
-import { openText } from './overview.tsx'
-import { Change, Choice, Notice, Ticking } from './parts.tsx'
 import { Readout, StatusText } from './readout.tsx'
 import { buildSlots, figureOf, type Slot } from './slots.ts'
+import { openText } from './stores.tsx'
 import { dayChoices, type View } from './url.ts'
 import { useCounts } from './use-counts.ts'
 
@@ -113,7 +122,7 @@ const History = ({ store, view, live, nowMs, theme, onView }: StorePageProps) =>
     () => buildSlots(counts.rows ?? [], { resolution, today: now.date, hourNow: now.hour, days, weekdays, hours }),
     [counts.rows, resolution, now.date, now.hour, days, weekdays, hours],
   )
-  const csv = countParameters({
+  const csv = countsAddress({
     ...{ store: store.id, resolution, from, format: 'csv', weekday: weekdays.join(',') },
     ...(resolution === 'hour' && { hours: `${hours.from}-${hours.to}` }),
   })
@@ -149,7 +158,7 @@ const History = ({ store, view, live, nowMs, theme, onView }: StorePageProps) =>
           <Weekdays value={weekdays} onChange={next => onView({ weekdays: next })} />
         </div>
       </div>
-      <Body {...{ counts, slots, theme, store, resolution }} filtered={weekdays.length < 7} csv={`/v1/counts?${csv}`} />
+      <Body {...{ counts, slots, theme, store, resolution }} filtered={weekdays.length < 7} csv={csv} />
     </section>
   )
 }

@@ -2,8 +2,8 @@
  * The places of a chart or table: every day or hour that should be there, with its row or without. A place without a row is a
  * gap and stays one; weekdays that are switched off have no place at all.
  */
-import type { CountRow, Resolution, Status } from './api.ts'
-import { addDays, weekdayOf } from './format.ts'
+import type { CountRow, Resolution, Status } from '../api.ts'
+import { addDays, weekdayOf } from '../format.ts'
 
 export interface Slot {
   date: string
@@ -58,8 +58,8 @@ const slotOf = (date: string, hour: number | null, rows: ReadonlyMap<string, Cou
 /** The hour that an autumn night has twice is shown in one place. */
 const joinRepeatedHour = (a: CountRow, b: CountRow): CountRow => ({
   ...a,
-  count: a.count === null && b.count === null ? null : (a.count ?? 0) + (b.count ?? 0),
-  baseline: a.baseline === null && b.baseline === null ? null : (a.baseline ?? 0) + (b.baseline ?? 0),
+  count: a.count + b.count,
+  baseline: a.baseline + b.baseline,
   changePercent: null,
   failed: a.failed + b.failed,
   rows: a.rows + b.rows,

@@ -1,6 +1,5 @@
 /** What is shown, as the address says it: a link or a reload shows the same again. */
-import { useEffect, useState } from 'preact/hooks'
-import type { Resolution } from './api.ts'
+import type { Resolution } from '../api.ts'
 
 export interface View {
   store: string | undefined
@@ -15,8 +14,7 @@ export const dayChoices = { day: [28, 56, 84], hour: [3, 7, 14] } as const
 /** Sunday is off at first. */
 const weekdaysDefault = [0, 1, 2, 3, 4, 5]
 
-export const readView = (search: string): View => {
-  const query = new URLSearchParams(search)
+export const readView = (query: URLSearchParams): View => {
   const resolution: Resolution = query.get('by') === 'hour' ? 'hour' : 'day'
   const days = Number(query.get('days'))
   const choices: readonly number[] = dayChoices[resolution]
@@ -39,24 +37,11 @@ export const viewUrl = (view: View): string => {
   if (view.days !== dayChoices[view.resolution][1]) query.set('days', String(view.days))
   if (view.weekdays.join() !== weekdaysDefault.join()) query.set('weekdays', view.weekdays.join(''))
   const text = query.toString()
-  return text === '' ? '/' : `/?${text}`
+  return text === '' ? '/counts' : `/counts?${text}`
 }
 
-/** The view, and how to go to another: a new entry of the browser's history for a store, the same entry for a filter. */
-export const useView = (): [View, (next: Partial<View>) => void] => {
-  const [view, setView] = useState(() => readView(location.search))
-  useEffect(() => {
-    const back = () => setView(readView(location.search))
-    window.addEventListener('popstate', back)
-    return () => window.removeEventListener('popstate', back)
-  }, [])
-  const go = (next: Partial<View>): void => {
-    const changed = readView(viewUrl({ ...view, ...next }).slice(1))
-    const url = viewUrl(changed)
-    if ('store' in next) history.pushState(null, '', url)
-    else history.replaceState(null, '', url)
-    setView(changed)
-    if ('store' in next) window.scrollTo(0, 0)
-  }
-  return [view, go]
+/** The address of what is shown with some of it changed; what makes no sense together becomes what is usual. */
+export const changedUrl = (view: View, next: Partial<View>): string => {
+  const url = viewUrl({ ...view, ...next })
+  return viewUrl(readView(new URLSearchParams(url.slice(url.indexOf('?') + 1))))
 }

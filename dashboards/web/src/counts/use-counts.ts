@@ -1,7 +1,7 @@
 /** Rows of counts that keep themselves up to date: patched at once by what an event says, then read again where they changed. */
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { type CountQuery, type CountRow, getCounts } from './api.ts'
-import type { CountEvent, LiveLine } from './live.ts'
+import { type CountQuery, type CountRow, getCounts } from '../api.ts'
+import type { CountEvent, LiveLine } from '../live.ts'
 
 export interface Counts {
   /** `undefined` until they were read once. */

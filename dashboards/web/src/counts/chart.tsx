@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import { compactText, dateText, hourText, shortDateText, weekdayOf, weekdayText } from './format.ts'
+import { compactText, dateText, hourText, shortDateText, weekdayOf, weekdayText } from '../format.ts'
 import type { Slot } from './slots.ts'
 
 export interface ChartProps {

@@ -1,17 +1,17 @@
-/** Where the page begins: every store with its day so far and its last weeks. */
+/** Every store with its day so far and its last weeks, to choose from. */
 import { useMemo, useState } from 'preact/hooks'
-import type { CountRow, Site } from './api.ts'
+import type { CountRow, Site } from '../api.ts'
+import { addDays, dateText, localNow, numberText, weekdayOf } from '../format.ts'
+import type { LiveLine } from '../live.ts'
+import { Change, Notice, Ticking } from '../parts.tsx'
 import { Chart } from './chart.tsx'
-import { addDays, dateText, localNow, numberText, weekdayOf } from './format.ts'
-import type { LiveLine } from './live.ts'
-import { Change, Notice, Ticking } from './parts.tsx'
 import { Readout } from './readout.tsx'
 import { buildSlots, figureOf, joinStores, type Slot } from './slots.ts'
 import { useCounts } from './use-counts.ts'
 
 const sparkDays = 28
 
-export interface OverviewProps {
+export interface StoreCardsProps {
   stores: readonly Site[]
   live: LiveLine
   nowMs: number
@@ -19,7 +19,7 @@ export interface OverviewProps {
   onChoose(store: string): void
 }
 
-export const Overview = ({ stores, live, nowMs, theme, onChoose }: OverviewProps) => {
+export const StoreCards = ({ stores, live, nowMs, theme, onChoose }: StoreCardsProps) => {
   const from = addDays(new Date(nowMs).toISOString().slice(0, 10), -sparkDays - 1)
   const counts = useCounts({ resolution: 'day', from }, live)
   if (stores.length === 0) {
@@ -57,7 +57,7 @@ const Together = ({
   rows,
   nowMs,
   theme,
-}: Pick<OverviewProps, 'stores' | 'nowMs' | 'theme'> & { rows: readonly CountRow[] }) => {
+}: Pick<StoreCardsProps, 'stores' | 'nowMs' | 'theme'> & { rows: readonly CountRow[] }) => {
   const [hovered, setHovered] = useState<Slot>()
   const zone = stores[0]?.zone ?? 'UTC'
   const now = localNow(zone, nowMs)
@@ -102,7 +102,7 @@ const StoreCard = ({ store, rows, nowMs, onChoose }: StoreCardProps) => {
     <li>
       <a
         class="card"
-        href={`/?store=${encodeURIComponent(store.id)}`}
+        href={`/counts?store=${encodeURIComponent(store.id)}`}
         onClick={event => {
           if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return
           event.preventDefault()

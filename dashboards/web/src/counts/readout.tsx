@@ -1,8 +1,8 @@
 /** What a place of a chart or table says in words. */
-import type { CountRow } from './api.ts'
+import type { CountRow } from '../api.ts'
+import { numberText } from '../format.ts'
+import { Change } from '../parts.tsx'
 import { isUnderWay, slotTitle } from './chart.tsx'
-import { numberText } from './format.ts'
-import { Change } from './parts.tsx'
 import type { Slot } from './slots.ts'
 
 /** What the pointed place says, or, while nothing is pointed at, what the marks mean. */
