@@ -3,10 +3,12 @@ import * as z from 'zod'
 import { binarySchema, createBinary } from './binary.ts'
 import { createCsv, csvSchema } from './csv.ts'
 import type { Decoder, DecoderContext, Resume, SeekDecoder } from './decoder.ts'
+import { createJson, jsonSchema } from './json.ts'
 import { createJsonl, jsonlSchema } from './jsonl.ts'
 import { createLines, linesSchema } from './lines.ts'
 import { createLta, ltaSchema } from './lta.ts'
 import { createOceanview, oceanviewSchema } from './oceanview.ts'
+import { createParquet, parquetSchema } from './parquet.ts'
 import { withPreset } from './presets.ts'
 import { createProtem, protemSchema } from './protem.ts'
 import { createTdms, tdmsSchema } from './tdms.ts'
@@ -15,7 +17,7 @@ import { createWe7000, we7000Schema } from './we7000.ts'
 /** Formats of records that stand alone: what a serial line or a message can bring. */
 export const recordFormatSchema = z.preprocess(
   withPreset,
-  z.discriminatedUnion('kind', [csvSchema, linesSchema, jsonlSchema, binarySchema]),
+  z.discriminatedUnion('kind', [csvSchema, linesSchema, jsonlSchema, jsonSchema, binarySchema]),
 )
 export type RecordFormat = z.output<typeof recordFormatSchema>
 
@@ -31,21 +33,31 @@ export const formatSchema = z.preprocess(
     tdmsSchema,
     linesSchema,
     jsonlSchema,
+    jsonSchema,
+    parquetSchema,
     binarySchema,
   ]),
 )
 export type FormatOptions = z.output<typeof formatSchema>
 
 /** Kinds that are read only when the file is complete: a tail must be told when that is. */
-export const wholeFileKinds: ReadonlySet<FormatOptions['kind']> = new Set([])
+export const wholeFileKinds: ReadonlySet<FormatOptions['kind']> = new Set(['json', 'parquet'])
 
 /** The decoder of one file. `resume` goes on where an earlier decoder's checkpoint stood. */
 export const createFileDecoder = (
   format: FormatOptions,
   context: DecoderContext,
   resume?: Resume,
-): Decoder | SeekDecoder =>
-  format.kind === 'tdms' ? createTdms(format, context, resume) : createDecoder(format, context, resume)
+): Decoder | SeekDecoder => {
+  switch (format.kind) {
+    case 'tdms':
+      return createTdms(format, context, resume)
+    case 'parquet':
+      return createParquet(format, context, resume)
+    default:
+      return createDecoder(format, context, resume)
+  }
+}
 
 /** The decoder of a format whose bytes are read front to back; for others see `createFileDecoder`. */
 export const createDecoder = (format: FormatOptions, context: DecoderContext, resume?: Resume): Decoder => {
@@ -66,7 +78,10 @@ export const createDecoder = (format: FormatOptions, context: DecoderContext, re
       return createJsonl(format, context, resume)
     case 'binary':
       return createBinary(format, context, resume)
+    case 'json':
+      return createJson(format, context, resume)
     case 'tdms':
+    case 'parquet':
       throw new TypeError(`the format ${format.kind} is not read front to back`)
   }
 }

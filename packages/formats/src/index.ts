@@ -19,10 +19,12 @@ export {
   recordFormatSchema,
   wholeFileKinds,
 } from './format.ts'
+export { createJson, type JsonOptions, jsonSchema } from './json.ts'
 export { createJsonl, type JsonlOptions, jsonlSchema } from './jsonl.ts'
 export { createLines, type LinesOptions, linesSchema } from './lines.ts'
 export { createLta, type LtaOptions, ltaSchema } from './lta.ts'
 export { createOceanview, type OceanviewOptions, oceanviewSchema, STATUS_ZONE_UNKNOWN } from './oceanview.ts'
+export { createParquet, type ParquetOptions, parquetSchema } from './parquet.ts'
 export { type PresetName, presetNames, presetOptions } from './presets.ts'
 export { createProtem, type ProtemOptions, protemSchema } from './protem.ts'
 export { createScaling, type Scaling } from './scaling.ts'

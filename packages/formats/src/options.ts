@@ -142,6 +142,7 @@ const limitsSchema = z
 export type Limits = z.output<typeof limitsSchema>
 
 const columnType = z.enum(['float', 'int', 'bool', 'text'])
+const columnOrVectorType = z.enum(['float', 'int', 'bool', 'text', 'vector'])
 const columnShape = {
   from: fieldSchema.optional().describe('The column of the file, where it has another name there'),
   type: columnType.default('float'),
@@ -166,23 +167,32 @@ const noLimits = { path: ['limits'], message: 'only a column of type float or in
 const notReserved = (name: string) => name !== STATUS_COLUMN
 const reserved = `the name "${STATUS_COLUMN}" is taken by the row status; give the column another name and say from: ${STATUS_COLUMN}`
 const columnName = nameSchema.refine(notReserved, reserved)
-const columnSchema = z.union([columnType, z.strictObject(columnShape).refine(numbersOnly, noLimits)])
-const columnMap = z.record(z.string(), columnSchema).check(ctx => {
-  const names = Object.keys(ctx.value)
-  if (names.length === 0) ctx.issues.push({ code: 'custom', input: ctx.value, message: 'names no column' })
-  for (const name of names) {
-    const issue = columnName.safeParse(name).error?.issues[0]
-    if (issue) ctx.issues.push({ code: 'custom', path: [name], input: name, message: issue.message })
-  }
-})
+const columnMap = <S extends z.ZodType>(column: S) =>
+  z.record(z.string(), column).check(ctx => {
+    const names = Object.keys(ctx.value)
+    if (names.length === 0) ctx.issues.push({ code: 'custom', input: ctx.value, message: 'names no column' })
+    for (const name of names) {
+      const issue = columnName.safeParse(name).error?.issues[0]
+      if (issue) ctx.issues.push({ code: 'custom', path: [name], input: name, message: issue.message })
+    }
+  })
 /** A list of {name, …}, or a map from the name to {…} or just the type. */
 export const columnsSchema = z
   .union([
     z.array(z.strictObject({ name: columnName, ...columnShape }).refine(numbersOnly, noLimits)).min(1),
-    columnMap,
+    columnMap(z.union([columnType, z.strictObject(columnShape).refine(numbersOnly, noLimits)])),
   ])
   .describe('The columns to keep, with their types')
-export type ColumnsOptions = z.infer<typeof columnsSchema>
+
+const vectorShape = { ...columnShape, type: columnOrVectorType.default('float') }
+/** The same in formats that can hold lists of numbers. */
+export const columnsOrVectorsSchema = z
+  .union([
+    z.array(z.strictObject({ name: columnName, ...vectorShape }).refine(numbersOnly, noLimits)).min(1),
+    columnMap(z.union([columnOrVectorType, z.strictObject(vectorShape).refine(numbersOnly, noLimits)])),
+  ])
+  .describe('The columns to keep, with their types; vector: a list of numbers, such as a spectrum')
+export type ColumnsOptions = z.infer<typeof columnsSchema> | z.infer<typeof columnsOrVectorsSchema>
 
 export const nullTextsSchema = z
   .array(z.string())
@@ -198,7 +208,7 @@ export const sameTimeSchema = z
 export interface ColumnOptions {
   name: string
   from: FieldRef
-  type: z.infer<typeof columnType>
+  type: z.infer<typeof columnOrVectorType>
   unit?: string | undefined
   status: Record<string, string>
   nullTexts?: string[] | undefined
@@ -210,8 +220,10 @@ export interface ColumnOptions {
   optional?: boolean | undefined
 }
 
+type AsWritten = Pick<ColumnOptions, 'name' | 'type'> & { [K in keyof ColumnOptions]?: ColumnOptions[K] | undefined }
+
 export const listColumns = (columns: ColumnsOptions): ColumnOptions[] => {
-  const list = Array.isArray(columns)
+  const list: AsWritten[] = Array.isArray(columns)
     ? columns
     : Object.entries(columns).map(([name, c]) => (typeof c === 'string' ? { name, type: c } : { name, ...c }))
   return list.map(c => ({ ...c, from: c.from ?? c.name, status: c.status ?? {}, required: c.required ?? false }))

@@ -15,7 +15,7 @@ import {
   type TagsOptions,
   type TimeOptions,
 } from './options.ts'
-import { type ColumnPlan, createSink, type RowPlace, type Series, type Sink } from './series.ts'
+import { type ColumnPlan, createSink, type OtherValue, type RowPlace, type Series, type Sink } from './series.ts'
 import { spread } from './spread.ts'
 import {
   createTimeReader,
@@ -63,7 +63,7 @@ export interface NumberField {
 interface OtherField {
   field: number
   name: string
-  type: 'bool' | 'text'
+  type: 'bool' | 'text' | 'vector'
   required: boolean
   nullTexts: readonly string[]
   sentinelTexts: ReadonlyMap<string, string>
@@ -103,6 +103,14 @@ export interface RowReader {
   readonly plain: PlainSeries | undefined
 }
 
+/** For a format that has values where others have text: what it need not write into cells. */
+export interface Typed {
+  /** In place of the layout, where the time of the row at hand is one value: its reading, `at` as a reader of layouts leaves it. */
+  time?: ((at: Float64Array) => Reading) | undefined
+  /** The curve of a vector column in the row at hand; null is a hole. Else a cell holds it as a JSON array. */
+  curve?: ((field: number) => Float64Array | null) | undefined
+}
+
 /** Remembered rows of tags; beyond, the memory begins anew. */
 const entriesMax = 16_384
 
@@ -129,6 +137,7 @@ export const createRowReader = (
   restored: Json | undefined,
   attributes?: () => Record<string, string> | undefined,
   aliases?: readonly string[],
+  typed: Typed = {},
 ): RowReader | string => {
   const problems: string[] = []
   const indexOf = (ref: FieldRef): number => {
@@ -175,9 +184,9 @@ export const createRowReader = (
   const spreads = arrival ? 'arrival' : options.sameTime
   const sink = createSink(context, format, plans, spreads !== 'replace', restored, attributes)
   const numbers = new Float64Array(numberFields.length)
-  const values = new Array<string | boolean | null>(texts.length).fill(null)
+  const values = new Array<OtherValue>(texts.length).fill(null)
   const at = new Float64Array(2)
-  const readTime = clockFields.read
+  const readTime = typed.time ? (_: Cells, into: Float64Array) => typed.time?.(into) ?? NO_TIME : clockFields.read
   const rejectGap = clockFields.rejectGap
   const entryOf = createTagLookup(tags, options.nullTexts, sink, labelOf, clockFields.equalStepsBack)
   const otherFields = [...new Set([...clockFields.used, ...tags.fields, ...texts.map(o => o.field)])]
@@ -245,6 +254,11 @@ export const createRowReader = (
   const readOthers = (cells: Cells): string | undefined => {
     for (let k = 0; k < texts.length; k++) {
       const o = texts[k] as OtherField
+      if (o.type === 'vector' && typed.curve) {
+        values[k] = typed.curve(o.field)
+        if (values[k] === null && o.required) return `${labelOf(o.field)}: is empty where a value is required`
+        continue
+      }
       trimCell(cells, o.field)
       const { from: start, to: end } = cells
       const text = (textCaches[k] as TextCache).read(cells, start, end)
@@ -260,6 +274,11 @@ export const createRowReader = (
         const value = o.truths.get(text) ?? truths.get(text.toLowerCase())
         if (value === undefined) return `${labelOf(o.field)}: ${quoted(cells, start, end)} is neither true nor false`
         values[k] = value
+      } else if (o.type === 'vector') {
+        const curve = curveOf(text)
+        if (!curve) return `${labelOf(o.field)}: ${quoted(cells, start, end)} is not a list of numbers`
+        if (curve.length === 0 && o.required) return `${labelOf(o.field)}: is empty where a value is required`
+        values[k] = curve
       } else {
         if (text.length > LIMITS.textCharsMax)
           return `${labelOf(o.field)}: has more than ${LIMITS.textCharsMax} characters`
@@ -338,6 +357,24 @@ const truths = new Map<string, boolean>([
   ...['true', 't', 'yes', 'y', 'on', '1'].map(text => [text, true] as const),
   ...['false', 'f', 'no', 'n', 'off', '0'].map(text => [text, false] as const),
 ])
+
+/** A JSON array of numbers and nulls; null is a hole, NaN in the curve. */
+const curveOf = (text: string): Float64Array | undefined => {
+  let list: unknown
+  try {
+    list = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (!Array.isArray(list) || list.length > LIMITS.vectorLengthMax) return undefined
+  const curve = new Float64Array(list.length)
+  for (let i = 0; i < list.length; i++) {
+    const value: unknown = list[i]
+    if (value !== null && typeof value !== 'number') return undefined
+    curve[i] = value ?? Number.NaN
+  }
+  return curve
+}
 
 interface TextCache {
   read(cells: Cells, start: number, end: number): string

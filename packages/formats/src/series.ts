@@ -16,7 +16,7 @@ export interface ColumnPlan {
   axis?: Float64Array
 }
 
-/** A value of a column that is no number. */
+/** What a column holds that is no number; a hole is null. */
 export type OtherValue = string | boolean | Float64Array | null
 
 /** One series (site, device, stream): its pending rows, and what its next row's time depends on. */
@@ -82,6 +82,9 @@ const seriesMax = 4096
 export const spanMsMax = 9_000_000_000
 /** Its doubles plus 8 are never a power of two: columns so far apart would compete for the same cache lines. */
 const firstCapacity = 72
+
+/** A hole in a vector column. */
+const noCurve = new Float64Array(0)
 
 /** @param keepTimes whether the last time of each series must survive a restart (equal times kept apart, times of arrival) */
 export const createSink = (
@@ -172,7 +175,8 @@ export const createSink = (
       const values = s.others[plan.slot] as OtherValue[]
       if (plan.type === 'vector') {
         const axis = plan.axis ? { axis: plan.axis } : {}
-        return { ...head, type: 'vector', ...axis, values: values as Float64Array[] }
+        const curves = (values as (Float64Array | null)[]).map(curve => curve ?? noCurve)
+        return { ...head, type: 'vector', ...axis, values: curves }
       }
       return plan.type === 'text'
         ? { ...head, type: 'text', values: values as (string | null)[] }

@@ -35,7 +35,7 @@ export type TimeReader = (from: TimeBytes, start: number, end: number, at: Float
 /** Years 0 to 9999. */
 const msMin = -62_167_219_200_000
 const msMax = 253_402_300_799_999
-const inRange = (ms: number): boolean => ms >= msMin && ms <= msMax
+export const inRange = (ms: number): boolean => ms >= msMin && ms <= msMax
 
 /** Days since 1970-01-01 of a calendar date (H. Hinnant, "chrono-compatible low-level date algorithms"). */
 const daysFromCivil = (year: number, month: number, day: number): number => {

@@ -5,8 +5,16 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { formatNs } from '@penstock/frame'
 import { describe, expect, it } from 'vitest'
-import { createDecoder, type DecoderContext, formatSchema, type Resume } from '../src/index.ts'
+import {
+  createFileDecoder,
+  type Decoder,
+  type DecoderContext,
+  formatSchema,
+  type Resume,
+  type SeekDecoder,
+} from '../src/index.ts'
 import { context, decodeAll, type Whole } from './decoder.contract.ts'
+import { pullAll } from './seek.contract.ts'
 
 const folder = new URL('fixtures/', import.meta.url)
 const names = readdirSync(folder)
@@ -28,12 +36,20 @@ const listed = (value: unknown): unknown =>
   value instanceof Float64Array ? Array.from(value, v => (Number.isNaN(v) ? null : v)) : value
 
 describe('fixtures', () => {
-  it.each(cases)('%s', name => {
-    const file = names.find(n => n.startsWith(`${name}.`) && !n.endsWith('.json'))
+  it.each(cases)('%s', async name => {
+    const file = names.find(n => n.startsWith(`${name}.`) && !/\.(options|expected|context)\.json$/.test(n))
     const bytes = new Uint8Array(readFileSync(new URL(file ?? '', folder)))
     const format = formatSchema.parse(readJson(`${name}.options.json`))
     const more = names.includes(`${name}.context.json`) ? readJson(`${name}.context.json`) : {}
-    const make = (resume?: Resume) => createDecoder(format, context(more as Partial<DecoderContext>), resume)
+    const made = (resume?: Resume) => createFileDecoder(format, context(more as Partial<DecoderContext>), resume)
+    if ('pull' in made()) {
+      const makeSeek = (resume?: Resume) => made(resume) as SeekDecoder
+      const whole = await pullAll(makeSeek, bytes)
+      expect(plain(whole)).toEqual(readJson(`${name}.expected.json`))
+      expect(await pullAll(makeSeek, bytes, 1)).toEqual(whole)
+      return
+    }
+    const make = (resume?: Resume) => made(resume) as Decoder
     const whole = decodeAll(make, bytes)
     expect(plain(whole)).toEqual(readJson(`${name}.expected.json`))
     const everywhere = Array.from(bytes, (_, i) => i)
