@@ -146,6 +146,7 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
     let lastNs = start.lastTime === undefined ? undefined : parseIsoNs(start.lastTime)
     let finished = start.complete ?? false
     let pushBytes = 64 * 1024
+    let seekable: { handle: FileHandle; bytes: FileBytes } | undefined
     const checkpoint = () => ({ ...decoder.checkpoint(), offset })
     const times = () => ({
       ...(firstNs !== undefined && { firstTime: formatNs(firstNs) }),
@@ -205,7 +206,11 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
       atNs: bigint,
     ): Promise<Piece> => {
       if (!(await holds(progress(), handle, size))) return { more: false, changed: true }
-      const { more, ...decoded } = await seeking.pull(bytesOf(handle, size), last, atNs)
+      // The same value for the same bytes: what a decoder holds of them then serves the next pull, too.
+      if (seekable?.handle !== handle || seekable.bytes.size !== size)
+        seekable = { handle, bytes: bytesOf(handle, size) }
+      const { more, ...decoded } = await seeking.pull(seekable.bytes, last, atNs)
+      if (!more) seekable = undefined
       account(decoded)
       if (last && !more) finished = true
       if (decoded.used > 0) {
