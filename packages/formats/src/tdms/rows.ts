@@ -1,11 +1,11 @@
 /** Rows of one stream into frames: columns are filled in runs, times beside them, and cut where a frame is full. */
-import { type Column, type Frame, formatNs, LIMITS, NS_PER_MS, type Reject, STATUS_COLUMN } from '@penstock/frame'
+import { type Column, type Frame, LIMITS, NS_PER_MS, type Reject, STATUS_COLUMN } from '@penstock/frame'
 import type { DecoderContext } from '../decoder.ts'
 import { originOf, spanMsMax } from '../series.ts'
 import { skip } from './extent.ts'
 import type { Channel, Stream, StreamColumn } from './layout.ts'
 import { STATUS_UNSCALED } from './scale.ts'
-import { addNs } from './time-axis.ts'
+import { addNs, type Parts, partsOf, type Stretch } from './time-axis.ts'
 import type { ValueReader } from './values.ts'
 
 /** A row in which not every channel has a value, because the file ends before. */
@@ -17,9 +17,8 @@ export const STATUS_TOO_LARGE = 'beyond-2^53'
 const batchRowsMax = 16_384
 /** Numbers and texts in one frame. */
 const frameValuesMax = 262_144
-/** Rows without a usable time that share a reject. */
-const rejectRowsMax = 20
-const rejectCharsMax = LIMITS.rejectTextCharsMax
+/** Rows read together at first, and after rows without a usable time: each of these makes a reject. */
+const carefulRowsMax = 256
 
 export interface StreamReader {
   readonly stream: Stream
@@ -75,6 +74,7 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
   const at = new Float64Array(2)
   let open: Open | undefined
   let startFlag: string | null = null
+  let careful = true
 
   const ready: StreamReader['ready'] = ended => {
     let least = Number.POSITIVE_INFINITY
@@ -97,19 +97,18 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
 
   const ownNumber = new Map(numberColumns.map((column, i) => [column, i]))
 
-  const begin = (): Open => ({
+  const begin = (rows: number): Open => ({
     rows: 0,
     startMs: 0,
     startNs: 0,
-    offsets: new Float64Array(Math.min(64, rowsMax)),
-    numbers: numberColumns.map(() => new Float64Array(Math.min(64, rowsMax))),
+    offsets: new Float64Array(rows),
+    numbers: numberColumns.map(() => new Float64Array(rows)),
     lists: listColumns.map(() => []),
     statuses: undefined,
   })
   const grow = (frame: Open, rows: number): void => {
-    let capacity = frame.offsets.length
-    if (rows <= capacity) return
-    while (capacity < rows) capacity = Math.min(rowsMax, capacity * 2)
+    if (rows <= frame.offsets.length) return
+    const capacity = Math.min(rowsMax, Math.max(rows, 2 * frame.offsets.length))
     const larger = (had: Float64Array): Float64Array => {
       const more = new Float64Array(capacity)
       more.set(had.subarray(0, frame.rows))
@@ -171,8 +170,8 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
           values.numbers(axis.channel, stream.axisCursor, 0, n, counts, 0, () => undefined),
         )
         startFlag = axis.start.flag
-        for (let i = 0; i < rows; i++)
-          setTime(i, Number.isNaN(ms[i]) ? Number.NaN : (counts[i] as number) * axis.unitNs, axis.start.ns)
+        const from = partsOf(axis.start.ns)
+        for (let i = 0; i < rows; i++) if (!Number.isNaN(ms[i])) setTime(i, (counts[i] as number) * axis.unitNs, from)
         return found
       }
       case 'waveform':
@@ -192,28 +191,24 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
     if (had > 0) await read(had)
     return rows
   }
-  const setTime = (i: number, afterNs: number, startNs: bigint): void => {
-    if (!Number.isNaN(afterNs) && addNs(startNs, afterNs, at)) {
+  const setTime = (i: number, afterNs: number, from: Parts): void => {
+    if (addNs(from, afterNs, at)) {
       ms[i] = at[0] as number
       ns[i] = at[1] as number
     } else ms[i] = Number.NaN
   }
-  const waveformTimes = (
-    rows: number,
-    stretches: { from: number; base: number; start: { ns: bigint; flag: string | null }; stepNs: number }[],
-  ): number => {
+  const waveformTimes = (rows: number, stretches: Stretch[]): number => {
     while (stretches.length > 1 && (stretches[1]?.from ?? 0) <= stream.given) stretches.shift()
     const [stretch, next] = stretches
     if (!stretch) return 0
     const n = next ? Math.min(rows, next.from - stream.given) : rows
     startFlag = stretch.start.flag
-    for (let i = 0; i < n; i++) setTime(i, (stream.given + i - stretch.base) * stretch.stepNs, stretch.start.ns)
+    const from = partsOf(stretch.start.ns)
+    for (let i = 0; i < n; i++) setTime(i, (stream.given + i - stretch.base) * stretch.stepNs, from)
     return n
   }
   const arrivalTimes = (rows: number, arrivalNs: bigint): void => {
-    const rest = ((arrivalNs % 1_000_000n) + 1_000_000n) % 1_000_000n
-    const nowMs = Number((arrivalNs - rest) / 1_000_000n)
-    const nowNs = Number(rest)
+    const { ms: nowMs, ns: nowNs } = partsOf(arrivalNs)
     for (let i = 0; i < rows; i++) {
       let [nextMs, nextNs] = self.arrival
       nextNs += arrivalStepNs
@@ -230,14 +225,17 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
 
   const read: StreamReader['read'] = async (values, rowsWanted, ended, arrivalNs) => {
     const room = rowsMax - (open?.rows ?? 0)
-    const rows = Math.min(rowsWanted, room, ms.length)
+    const rows = Math.min(rowsWanted, room, careful ? carefulRowsMax : ms.length)
     const found = await readTimes(values, rows, arrivalNs)
+    careful = false
     for (let i = 0; i < found; ) {
-      const bad = Number.isNaN(ms[i])
       const first = i
-      while (i < found && Number.isNaN(ms[i]) === bad && (!bad || i - first < rejectRowsMax)) i++
-      if (bad) await rejectRows(values, i - first, ended)
-      else await addRows(values, first, i, ended)
+      while (i < found && !Number.isNaN(ms[i])) i++
+      if (i > first) await addRows(values, first, i, ended)
+      if (i === found) break
+      careful = true
+      await rejectRow(values, ended)
+      i++
     }
     if (open && open.rows >= rowsMax) flush()
     return found * width
@@ -247,7 +245,7 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
   const addRows = async (values: ValueReader, first: number, to: number, ended: boolean): Promise<void> => {
     for (let i = first; i < to; ) {
       if (open && Math.abs((ms[i] as number) - open.startMs) > spanMsMax) flush()
-      open ??= begin()
+      open ??= begin(to - i)
       const frame: Open = open
       if (frame.rows === 0) {
         frame.startMs = ms[i] as number
@@ -313,34 +311,25 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
     }
   }
 
-  /** Rows without a time: stored as what they hold. */
-  const rejectRows = async (values: ValueReader, rows: number, ended: boolean): Promise<void> => {
+  /** A row without a time: stored as what it holds. */
+  const rejectRow = async (values: ValueReader, ended: boolean): Promise<void> => {
     flush()
-    const frame = begin()
-    grow(frame, rows)
-    const first = stream.given
-    await fill(values, frame, rows, ended)
-    const lines: string[] = []
-    for (let i = 0; i < rows; i++) {
-      const cells = columns.map(column => {
-        const number = ownNumber.get(column)
-        const value =
-          number === undefined
-            ? frame.lists[listColumns.indexOf(column)]?.[i]
-            : (frame.numbers[number] as Float64Array)[i]
-        return `${column.name}=${value === null || Number.isNaN(value) ? '' : value}`
-      })
-      lines.push(cells.join(', '))
-    }
+    const frame = begin(1)
+    const row = stream.given
+    await fill(values, frame, 1, ended)
+    const cells = columns.map(column => {
+      const number = ownNumber.get(column)
+      const value = number === undefined ? frame.lists[listColumns.indexOf(column)]?.[0] : frame.numbers[number]?.[0]
+      return `${column.name}=${value === null || Number.isNaN(value) ? '' : value}`
+    })
     const { firstByte, lastByte } = rowsContext.place()
-    const which = rows === 1 ? `row ${first + 1}` : `rows ${first + 1} to ${first + rows}`
     const made = output()
     made.rejects.push({
-      origin: originOf(context, 'tdms', { firstLine: first + 1, lastLine: first + rows, firstByte, lastByte }),
-      reason: `stream "${stream.name}", ${which}: ${timeProblem(stream)}`.slice(0, LIMITS.reasonCharsMax),
-      text: lines.join('\n').slice(0, rejectCharsMax),
+      origin: originOf(context, 'tdms', { firstLine: row + 1, lastLine: row + 1, firstByte, lastByte }),
+      reason: `stream "${stream.name}", row ${row + 1}: ${timeProblem(stream)}`.slice(0, LIMITS.reasonCharsMax),
+      text: cells.join(', ').slice(0, LIMITS.rejectTextCharsMax),
     })
-    made.rowsRejected += rows
+    made.rowsRejected++
   }
 
   const self: StreamReader = { stream, ready, pass, read, flush, arrival: [Number.NaN, 0] }
@@ -362,5 +351,3 @@ const freeIndexName = (columns: readonly StreamColumn[]): string => {
   while (columns.some(column => column.name === name)) name += '_'
   return name
 }
-
-export const isoOf = (ns: bigint): string => formatNs(ns)
