@@ -16,7 +16,9 @@ import type { Checkpoint, Decoded, Decoder, DecoderContext, Resume } from './dec
 import { type Encoding, encodingOf, type Input, markBytesMax, mayBeMark } from './input.ts'
 import { lastLineEnd, lineEnd } from './line-decoder.ts'
 import {
+  asciiSchema,
   columnsSchema,
+  delimiterSchema,
   encodingSchema,
   nullTextsSchema,
   repeatedColumn,
@@ -49,8 +51,6 @@ const headerSchema = z
   .default(true)
   .describe('What stands above the data: true, a row of names; false, nothing; or in detail')
 
-const oneByte = (text: string) => text.length === 1 && text.charCodeAt(0) < 128 && !/[\r\n\d]/.test(text)
-
 export const csvSchema = z
   .strictObject({
     kind: z.literal('csv'),
@@ -59,16 +59,10 @@ export const csvSchema = z
       .optional()
       .describe('A known file of an instrument: its options, where none are given here'),
     encoding: encodingSchema,
-    delimiter: z
-      .preprocess(
-        d => (d === 'tab' ? '\t' : d),
-        z.string().refine(oneByte, 'is not one ASCII character; write "tab" for a tab'),
-      )
-      .default(',')
-      .describe('What stands between cells: "," ";" "|" or tab'),
+    delimiter: delimiterSchema,
     decimal: z.enum(['.', ',']).default('.').describe('Decimal mark'),
     quote: z
-      .union([z.string().refine(oneByte, 'is not one ASCII character'), z.literal(false)])
+      .union([asciiSchema, z.literal(false)])
       .default('"')
       .describe('Quote character, doubled inside of quotes; false where the file knows none'),
     comment: z.string().min(1).max(16).optional().describe('Lines that begin with this are passed over'),

@@ -38,7 +38,7 @@ export interface LineFormat {
    * The file has ended: the reason of a reject that stands for the whole of it (or for the lines of `place`, where that is
    * filled in), or so many last rows.
    */
-  end?(place: RowPlace): string | number | undefined
+  end?(place: RowPlace, atNs: bigint | undefined): string | number | undefined
 }
 
 const LF = 10
@@ -56,12 +56,22 @@ export const lastLineEnd = (bytes: Uint8Array): number => {
   return lf + bytes.subarray(lf).lastIndexOf(CR) + 1
 }
 
+const shortLineBytes = 96
+
 /** As `lineEnd`, for ends that are asked for from front to back: no byte is searched for a CR twice. */
 const createLineEnds = (bytes: Uint8Array): ((p: number) => number) => {
+  const n = bytes.length
   let cr = -2
   return p => {
-    if (cr !== -1 && cr < p) cr = bytes.indexOf(CR, p)
-    const lf = bytes.indexOf(LF, p)
+    // Most lines are short: looking is cheaper than asking.
+    const near = Math.min(p + shortLineBytes, n)
+    for (let q = p; q < near; q++) {
+      const c = bytes[q] as number
+      if (c === LF || c === CR) return q
+    }
+    if (near === n) return -1
+    if (cr !== -1 && cr < near) cr = bytes.indexOf(CR, near)
+    const lf = bytes.indexOf(LF, near)
     return cr >= 0 && (lf < 0 || cr < lf) ? cr : lf
   }
 }
@@ -158,7 +168,7 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
     }
     const used = decode(pushed.subarray(mark), last, atNs)
     offset += used
-    if (last) end()
+    if (last) end(atNs)
     const finished = format.finished?.() === true
     return {
       frames: format.flush(),
@@ -170,9 +180,9 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
     }
   }
 
-  const end = (): void => {
+  const end = (atNs: bigint | undefined): void => {
     const whole = { firstLine: 1, lastLine: line, firstByte: 0, lastByte: offset }
-    const outcome = format.end?.(whole)
+    const outcome = format.end?.(whole, atNs)
     if (outcome === undefined) return
     rowsRead += typeof outcome === 'number' ? outcome : 1
     if (typeof outcome === 'string') {

@@ -33,6 +33,28 @@ export const encodingSchema = z
     'Encoding of the text, e.g. utf-8, utf-16le, shift_jis, windows-1252. A byte order mark at the start of the file wins.',
   )
 
+const oneByte = (text: string) => text.length === 1 && text.charCodeAt(0) < 128 && !/[\r\n\d]/.test(text)
+export const asciiSchema = z.string().refine(oneByte, 'is not one ASCII character')
+export const delimiterSchema = z
+  .preprocess(
+    d => (d === 'tab' ? '\t' : d),
+    z.string().refine(oneByte, 'is not one ASCII character; write "tab" for a tab'),
+  )
+  .default(',')
+  .describe('What stands between cells: "," ";" "|" or tab')
+
+export const patternSchema = z
+  .string()
+  .min(1)
+  .max(4096)
+  .check(ctx => {
+    try {
+      new RegExp(ctx.value, 'u')
+    } catch (error) {
+      ctx.issues.push({ code: 'custom', input: ctx.value, message: (error as Error).message })
+    }
+  })
+
 /** A field of the record: by its name in the header (lines: the named group; jsonl: the dotted path), or by its position from 1. */
 export const fieldSchema = z
   .union([z.string().min(1), z.int().min(1)])
@@ -54,7 +76,7 @@ const dateLayoutSchema = z.string().check(ctx => {
 })
 const layoutText =
   'How times are written: iso, an epoch count (s, ms, us, ns), excel, or tokens such as YYYY/MM/DD HH:mm:ss.SSS. Several are tried in order.'
-const layouts = z.union([layoutSchema, z.array(layoutSchema).min(1).max(16)])
+export const layoutsSchema = z.union([layoutSchema, z.array(layoutSchema).min(1).max(16)])
 const dateLayouts = z.union([dateLayoutSchema, z.array(dateLayoutSchema).min(1).max(16)])
 
 const zoneSchema = z
@@ -78,7 +100,7 @@ export const timeSchema = z
   .union([
     z.strictObject({
       column: fieldSchema.describe('The column that holds the time'),
-      layout: layouts.default('iso').describe(layoutText),
+      layout: layoutsSchema.default('iso').describe(layoutText),
       zone: zoneSchema,
       gap: gapSchema,
       start: z
@@ -100,7 +122,7 @@ export const timeSchema = z
     z.strictObject({
       date: fieldSchema.describe('The column that holds the date'),
       time: fieldSchema.describe('The column that holds the time of day'),
-      layout: layouts.default('YYYY-MM-DD HH:mm:ss').describe('Layout of date, one blank, time of day'),
+      layout: layoutsSchema.default('YYYY-MM-DD HH:mm:ss').describe('Layout of date, one blank, time of day'),
       zone: zoneSchema,
       gap: gapSchema,
     }),

@@ -126,7 +126,7 @@ export const createWe7000 = (options: We7000Options, context: DecoderContext, re
     from: number,
     to: number,
     place: RowPlace,
-    { titles, ...m }: Meta,
+    { titles, startMs, resolutionNs, heightMin, heightMax }: Meta,
     rowsSink: Sink,
     target: Series,
   ): string | boolean => {
@@ -147,11 +147,11 @@ export const createWe7000 = (options: We7000Options, context: DecoderContext, re
       p = end + 1
     }
     rows++
-    const status = statusOf(numbers[0] as number, count, numbers[1] ?? Number.NaN, m.heightMin, m.heightMax)
-    const perMs = 1e6 / m.resolutionNs
+    const status = statusOf(numbers[0] as number, count, numbers[1] ?? Number.NaN, heightMin, heightMax)
+    const perMs = 1e6 / resolutionNs
     const wholeMs = Math.floor(count / perMs)
-    at[0] = m.startMs + wholeMs
-    at[1] = (count - wholeMs * perMs) * m.resolutionNs
+    at[0] = startMs + wholeMs
+    at[1] = (count - wholeMs * perMs) * resolutionNs
     spread(target, at, options.sameTime)
     rowsSink.add(target, at, numbers, [], status, place)
     return true
