@@ -154,8 +154,18 @@ const createGrid = ({ delimiter, decimal }: Pick<ImageCsvOptions, 'delimiter' | 
     const stop = bytes[to - 1] === cut ? to - 1 : to
     const before = count
     for (let p = from; p <= stop; p++) {
-      const end = cellEnd(bytes, p, stop, cut)
-      const value = readCell(bytes, p, end, cut, mark)
+      // Digits alone, as most pixels are, need one pass.
+      let end = p
+      let digits = 0
+      while (end < stop && end < p + 9) {
+        const d = (bytes[end] as number) ^ 48
+        if (d > 9) break
+        digits = digits * 10 + d
+        end++
+      }
+      const isPlain = end > p && (end === stop || bytes[end] === cut)
+      if (!isPlain) end = cellEnd(bytes, end, stop, cut)
+      const value = isPlain ? digits : readCell(bytes, p, end, cut, mark)
       if (value === undefined) {
         const text = Buffer.from(bytes.subarray(p, Math.min(end, p + 80))).toString('utf8')
         return `line ${place.firstLine}, column ${count - before + 1}: ${text.trim() === '' ? 'is empty' : `"${text}" is not a number`}`
@@ -184,16 +194,6 @@ const cellEnd = (bytes: Uint8Array, from: number, to: number, delimiter: number)
 }
 
 const readCell = (bytes: Uint8Array, from: number, to: number, delimiter: number, mark: number): number | undefined => {
-  let p = from
-  let whole = 0
-  const near = Math.min(to, from + 9)
-  while (p < near) {
-    const d = (bytes[p] as number) ^ 48
-    if (d > 9) break
-    whole = whole * 10 + d
-    p++
-  }
-  if (p === to && p > from) return whole
   let first = from
   while (first < to && isBlank(bytes[first], delimiter)) first++
   let stop = to

@@ -7,6 +7,12 @@ import { type Encoding, encodingOf, markBytesMax, mayBeMark } from './input.ts'
 import { rejectOf } from './reject.ts'
 import type { RowPlace } from './series.ts'
 
+export interface FastRows {
+  rows: number
+  /** Position behind the last row that was read, and behind its line end. */
+  end: number
+}
+
 /** What a format does with each line. */
 export interface LineFormat {
   /** Name in origins. */
@@ -25,6 +31,12 @@ export interface LineFormat {
     atNs: bigint | undefined,
     decoder: TextDecoder,
   ): string | boolean | number
+  /**
+   * The short way through lines that hold nothing unusual: reads rows, one a line, from `p` on; bytes[limit − 1] is a line
+   * end, `line` lines and `offset` bytes of the file come before bytes[0]. Stops before the first line that it does not
+   * expect or that has more than `recordBytesMax`; that one comes by `line`. `undefined`: nothing can come this way yet.
+   */
+  rows?(bytes: Uint8Array, p: number, limit: number, line: number, offset: number): FastRows | undefined
   /** A line that was too long has been rejected: what the format makes of it. */
   tooLong?(): void
   flush(): Frame[]
@@ -50,6 +62,13 @@ export const lineEnd = (bytes: Uint8Array, p: number): number => {
   const cr = bytes.subarray(p, lf < 0 ? bytes.length : lf).indexOf(CR)
   return cr < 0 ? lf : p + cr
 }
+/**
+ * The position behind the line end at `p`, for the short way: LF or CR LF. −1 where a CR stands alone, or last: what
+ * follows it is not at hand.
+ */
+export const behindLineEnd = (bytes: Uint8Array, p: number): number =>
+  bytes[p] === LF ? p + 1 : bytes[p] === CR && bytes[p + 1] === LF ? p + 2 : -1
+
 /** The position behind the last line end. */
 export const lastLineEnd = (bytes: Uint8Array): number => {
   const lf = bytes.lastIndexOf(LF) + 1
@@ -95,6 +114,7 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
     const endOf = createLineEnds(bytes)
     const { wide } = encoding as Encoding
     const place: RowPlace = { firstLine: 0, lastLine: 0, firstByte: 0, lastByte: 0 }
+    const limit = wide || !format.rows ? 0 : lastLineEnd(bytes)
     let p = 0
     let at = offset
     const next = (end: number): void => {
@@ -112,6 +132,16 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
       }
       skipLf = false
       if (p >= n) break
+      if (p < limit && !passing) {
+        const read = format.rows?.(bytes, p, limit, line, at - p)
+        if (read && read.rows > 0) {
+          rowsRead += read.rows
+          line += read.rows
+          at += read.end - p
+          p = read.end
+          if (p >= n) break
+        }
+      }
       const end = endOf(p)
       if (passing) {
         if (end < 0) {
