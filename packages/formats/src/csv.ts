@@ -9,6 +9,7 @@
 import type { Json, Reject } from '@penstock/frame'
 import * as z from 'zod'
 import { type Cells, createCells, pointCells, textOf } from './cells.ts'
+import { createCounterStart } from './counter-start.ts'
 import { createCutter } from './csv-cut.ts'
 import { createFastReader, type FastReader } from './csv-fast.ts'
 import { createHeader, type HeaderPlan } from './csv-header.ts'
@@ -106,6 +107,7 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
   const comment = options.comment === undefined ? undefined : new TextEncoder().encode(options.comment)
   const header = createHeader(headerPlan(options))
   const cutter = createCutter(delimiter, quote)
+  const counterStart = createCounterStart(options.time, context.zone)
   const { recordBytesMax } = context
 
   let encoding: Encoding | undefined
@@ -143,8 +145,10 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
   }
 
   const bind = (count: number | undefined): string | undefined => {
+    const time = options.time && counterStart.resolve(options.time)
+    if (typeof time === 'string') return time
     const made = createRowReader(
-      options,
+      { ...options, time },
       context,
       'csv',
       header.names(),
@@ -229,7 +233,11 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
     if (end < 0 && !last && bytes.length - p <= recordBytesMax) return -1
     const stop = end < 0 ? bytes.length : end
     if (stop - p > recordBytesMax) return tooLong(input, p, end, base)
-    if (header.wantsRawLine()) header.rawLine(cells.decoder.decode(bytes.subarray(p, stop)))
+    if (header.open()) {
+      const text = cells.decoder.decode(bytes.subarray(p, stop))
+      counterStart.line(text)
+      if (header.wantsRawLine()) header.rawLine(text)
+    }
     return endLine(bytes, stop, 1)
   }
 

@@ -263,6 +263,7 @@ const figuresOf = (
   frame: number | undefined,
 ): Figures => {
   const width = grid.width()
+  const limit = saturation === false ? Number.POSITIVE_INFINITY : saturation
   let n = 0
   let sum = 0
   let min = Number.POSITIVE_INFINITY
@@ -275,7 +276,7 @@ const figuresOf = (
     n++
     sum += v
     if (v < min) min = v
-    if (saturation !== false && v >= saturation) saturated++
+    if (v >= limit) saturated++
     if (v > max) {
       max = v
       peak = i
@@ -283,7 +284,10 @@ const figuresOf = (
   }
   const mean = sum / n
   let squares = 0
-  for (const v of values) if (!Number.isNaN(v)) squares += (v - mean) * (v - mean)
+  for (let i = 0; i < values.length; i++) {
+    const v = values[i] as number
+    if (!Number.isNaN(v)) squares += (v - mean) * (v - mean)
+  }
   const none = n === 0
   const figures: [string, 'float' | 'int', number][] = [
     ['height', 'int', grid.height()],

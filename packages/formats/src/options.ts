@@ -104,13 +104,24 @@ export const timeSchema = z
       zone: zoneSchema,
       gap: gapSchema,
       start: z
-        .string()
-        .refine(
-          text => parseIsoNs(text) !== undefined,
-          'is not an ISO 8601 time with offset such as 2026-03-01T08:00:00+09:00',
-        )
+        .union([
+          z
+            .string()
+            .refine(
+              text => parseIsoNs(text) !== undefined,
+              'is not an ISO 8601 time with offset such as 2026-03-01T08:00:00+09:00',
+            ),
+          z.strictObject({
+            pattern: patternSchema.describe(
+              'Regular expression on the lines above the data (passed over, or comments); its first group is the time, e.g. ^Start: (.+)$',
+            ),
+            layout: layoutsSchema.default('iso').describe('How that time is written'),
+          }),
+        ])
         .optional()
-        .describe('For counters (layout s, ms, us, ns): the moment at which the counter was 0, ISO 8601 with offset'),
+        .describe(
+          'For counters (layout s, ms, us, ns): the moment at which the counter was 0, ISO 8601 with offset; or, in csv, where the header tells it',
+        ),
     }),
     z.strictObject({
       date: fieldSchema.describe('The column that holds the date'),
