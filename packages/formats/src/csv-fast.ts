@@ -10,7 +10,7 @@ import { PLAIN_EMPTY, PLAIN_INT, readOddNumber } from './csv-number.ts'
 import { POW10 } from './number.ts'
 import type { PlainSeries, RowReader } from './row.ts'
 import { type RowPlace, spanMsMax } from './series.ts'
-import { LOCAL_TIME, NO_TIME } from './time-layout.ts'
+import { inRange, LOCAL_TIME, NO_TIME } from './time-layout.ts'
 
 export interface FastRows {
   rows: number
@@ -213,6 +213,7 @@ export const createFastReader = (
       if (found === NO_TIME || (found === LOCAL_TIME && !(local >= low && local < high))) break
       const ms = found === LOCAL_TIME ? local - shift : local
       const ns = at[1] as number
+      if (!inRange(ms)) break
       if (row === 0) {
         startMs = ms
         startNs = ns

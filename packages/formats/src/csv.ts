@@ -9,6 +9,7 @@
 import type { Json, Reject } from '@penstock/frame'
 import * as z from 'zod'
 import { type Cells, createCells, pointCells, textOf } from './cells.ts'
+import { createCounterStart } from './counter-start.ts'
 import { createCutter } from './csv-cut.ts'
 import { createFastReader, type FastReader } from './csv-fast.ts'
 import { createHeader, type HeaderPlan } from './csv-header.ts'
@@ -16,7 +17,9 @@ import type { Checkpoint, Decoded, Decoder, DecoderContext, Resume } from './dec
 import { type Encoding, encodingOf, type Input, markBytesMax, mayBeMark } from './input.ts'
 import { lastLineEnd, lineEnd } from './line-decoder.ts'
 import {
+  asciiSchema,
   columnsSchema,
+  delimiterSchema,
   encodingSchema,
   nullTextsSchema,
   repeatedColumn,
@@ -49,8 +52,6 @@ const headerSchema = z
   .default(true)
   .describe('What stands above the data: true, a row of names; false, nothing; or in detail')
 
-const oneByte = (text: string) => text.length === 1 && text.charCodeAt(0) < 128 && !/[\r\n\d]/.test(text)
-
 export const csvSchema = z
   .strictObject({
     kind: z.literal('csv'),
@@ -59,16 +60,10 @@ export const csvSchema = z
       .optional()
       .describe('A known file of an instrument: its options, where none are given here'),
     encoding: encodingSchema,
-    delimiter: z
-      .preprocess(
-        d => (d === 'tab' ? '\t' : d),
-        z.string().refine(oneByte, 'is not one ASCII character; write "tab" for a tab'),
-      )
-      .default(',')
-      .describe('What stands between cells: "," ";" "|" or tab'),
+    delimiter: delimiterSchema,
     decimal: z.enum(['.', ',']).default('.').describe('Decimal mark'),
     quote: z
-      .union([z.string().refine(oneByte, 'is not one ASCII character'), z.literal(false)])
+      .union([asciiSchema, z.literal(false)])
       .default('"')
       .describe('Quote character, doubled inside of quotes; false where the file knows none'),
     comment: z.string().min(1).max(16).optional().describe('Lines that begin with this are passed over'),
@@ -112,6 +107,7 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
   const comment = options.comment === undefined ? undefined : new TextEncoder().encode(options.comment)
   const header = createHeader(headerPlan(options))
   const cutter = createCutter(delimiter, quote)
+  const counterStart = createCounterStart(options.time, context.zone)
   const { recordBytesMax } = context
 
   let encoding: Encoding | undefined
@@ -149,8 +145,10 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
   }
 
   const bind = (count: number | undefined): string | undefined => {
+    const time = options.time && counterStart.resolve(options.time)
+    if (typeof time === 'string') return time
     const made = createRowReader(
-      options,
+      { ...options, time },
       context,
       'csv',
       header.names(),
@@ -235,7 +233,11 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
     if (end < 0 && !last && bytes.length - p <= recordBytesMax) return -1
     const stop = end < 0 ? bytes.length : end
     if (stop - p > recordBytesMax) return tooLong(input, p, end, base)
-    if (header.wantsRawLine()) header.rawLine(cells.decoder.decode(bytes.subarray(p, stop)))
+    if (header.open()) {
+      const text = cells.decoder.decode(bytes.subarray(p, stop))
+      counterStart.line(text)
+      if (header.wantsRawLine()) header.rawLine(text)
+    }
     return endLine(bytes, stop, 1)
   }
 

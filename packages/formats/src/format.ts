@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { binarySchema, createBinary } from './binary.ts'
 import { createCsv, csvSchema } from './csv.ts'
 import type { Decoder, DecoderContext, Resume, SeekDecoder } from './decoder.ts'
+import { createImageCsv, imageCsvSchema } from './image-csv.ts'
 import { createJson, jsonSchema } from './json.ts'
 import { createJsonl, jsonlSchema } from './jsonl.ts'
 import { createLines, linesSchema } from './lines.ts'
@@ -30,6 +31,7 @@ export const formatSchema = z.preprocess(
     protemSchema,
     ltaSchema,
     oceanviewSchema,
+    imageCsvSchema,
     tdmsSchema,
     linesSchema,
     jsonlSchema,
@@ -41,7 +43,7 @@ export const formatSchema = z.preprocess(
 export type FormatOptions = z.output<typeof formatSchema>
 
 /** Kinds that are read only when the file is complete: a tail must be told when that is. */
-export const wholeFileKinds: ReadonlySet<FormatOptions['kind']> = new Set(['json', 'parquet'])
+export const wholeFileKinds: ReadonlySet<FormatOptions['kind']> = new Set(['image-csv', 'json', 'parquet'])
 
 /** The decoder of one file. `resume` goes on where an earlier decoder's checkpoint stood. */
 export const createFileDecoder = (
@@ -72,6 +74,8 @@ export const createDecoder = (format: FormatOptions, context: DecoderContext, re
       return createLta(format, context, resume)
     case 'oceanview':
       return createOceanview(format, context, resume)
+    case 'image-csv':
+      return createImageCsv(format, context, resume)
     case 'lines':
       return createLines(format, context, resume)
     case 'jsonl':

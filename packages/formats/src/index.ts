@@ -19,6 +19,7 @@ export {
   recordFormatSchema,
   wholeFileKinds,
 } from './format.ts'
+export { createImageCsv, type ImageCsvOptions, imageCsvSchema } from './image-csv.ts'
 export { createJson, type JsonOptions, jsonSchema } from './json.ts'
 export { createJsonl, type JsonlOptions, jsonlSchema } from './jsonl.ts'
 export { createLines, type LinesOptions, linesSchema } from './lines.ts'

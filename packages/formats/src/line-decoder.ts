@@ -7,6 +7,12 @@ import { type Encoding, encodingOf, markBytesMax, mayBeMark } from './input.ts'
 import { rejectOf } from './reject.ts'
 import type { RowPlace } from './series.ts'
 
+export interface FastRows {
+  rows: number
+  /** Position behind the last row that was read, and behind its line end. */
+  end: number
+}
+
 /** What a format does with each line. */
 export interface LineFormat {
   /** Name in origins. */
@@ -25,6 +31,12 @@ export interface LineFormat {
     atNs: bigint | undefined,
     decoder: TextDecoder,
   ): string | boolean | number
+  /**
+   * The short way through lines that hold nothing unusual: reads rows, one a line, from `p` on; bytes[limit − 1] is a line
+   * end, `line` lines and `offset` bytes of the file come before bytes[0]. Stops before the first line that it does not
+   * expect or that has more than `recordBytesMax`; that one comes by `line`. `undefined`: nothing can come this way yet.
+   */
+  rows?(bytes: Uint8Array, p: number, limit: number, line: number, offset: number): FastRows | undefined
   /** A line that was too long has been rejected: what the format makes of it. */
   tooLong?(): void
   flush(): Frame[]
@@ -38,7 +50,7 @@ export interface LineFormat {
    * The file has ended: the reason of a reject that stands for the whole of it (or for the lines of `place`, where that is
    * filled in), or so many last rows.
    */
-  end?(place: RowPlace): string | number | undefined
+  end?(place: RowPlace, atNs: bigint | undefined): string | number | undefined
 }
 
 const LF = 10
@@ -50,18 +62,35 @@ export const lineEnd = (bytes: Uint8Array, p: number): number => {
   const cr = bytes.subarray(p, lf < 0 ? bytes.length : lf).indexOf(CR)
   return cr < 0 ? lf : p + cr
 }
+/**
+ * The position behind the line end at `p`, for the short way: LF or CR LF. −1 where a CR stands alone, or last: what
+ * follows it is not at hand.
+ */
+export const behindLineEnd = (bytes: Uint8Array, p: number): number =>
+  bytes[p] === LF ? p + 1 : bytes[p] === CR && bytes[p + 1] === LF ? p + 2 : -1
+
 /** The position behind the last line end. */
 export const lastLineEnd = (bytes: Uint8Array): number => {
   const lf = bytes.lastIndexOf(LF) + 1
   return lf + bytes.subarray(lf).lastIndexOf(CR) + 1
 }
 
+const shortLineBytes = 96
+
 /** As `lineEnd`, for ends that are asked for from front to back: no byte is searched for a CR twice. */
 const createLineEnds = (bytes: Uint8Array): ((p: number) => number) => {
+  const n = bytes.length
   let cr = -2
   return p => {
-    if (cr !== -1 && cr < p) cr = bytes.indexOf(CR, p)
-    const lf = bytes.indexOf(LF, p)
+    // Most lines are short: looking is cheaper than asking.
+    const near = Math.min(p + shortLineBytes, n)
+    for (let q = p; q < near; q++) {
+      const c = bytes[q] as number
+      if (c === LF || c === CR) return q
+    }
+    if (near === n) return -1
+    if (cr !== -1 && cr < near) cr = bytes.indexOf(CR, near)
+    const lf = bytes.indexOf(LF, near)
     return cr >= 0 && (lf < 0 || cr < lf) ? cr : lf
   }
 }
@@ -85,6 +114,7 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
     const endOf = createLineEnds(bytes)
     const { wide } = encoding as Encoding
     const place: RowPlace = { firstLine: 0, lastLine: 0, firstByte: 0, lastByte: 0 }
+    const limit = wide || !format.rows ? 0 : lastLineEnd(bytes)
     let p = 0
     let at = offset
     const next = (end: number): void => {
@@ -102,6 +132,16 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
       }
       skipLf = false
       if (p >= n) break
+      if (p < limit && !passing) {
+        const read = format.rows?.(bytes, p, limit, line, at - p)
+        if (read && read.rows > 0) {
+          rowsRead += read.rows
+          line += read.rows
+          at += read.end - p
+          p = read.end
+          if (p >= n) break
+        }
+      }
       const end = endOf(p)
       if (passing) {
         if (end < 0) {
@@ -158,7 +198,7 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
     }
     const used = decode(pushed.subarray(mark), last, atNs)
     offset += used
-    if (last) end()
+    if (last) end(atNs)
     const finished = format.finished?.() === true
     return {
       frames: format.flush(),
@@ -170,9 +210,9 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
     }
   }
 
-  const end = (): void => {
+  const end = (atNs: bigint | undefined): void => {
     const whole = { firstLine: 1, lastLine: line, firstByte: 0, lastByte: offset }
-    const outcome = format.end?.(whole)
+    const outcome = format.end?.(whole, atNs)
     if (outcome === undefined) return
     rowsRead += typeof outcome === 'number' ? outcome : 1
     if (typeof outcome === 'string') {

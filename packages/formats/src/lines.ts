@@ -12,24 +12,13 @@ import {
   encodingSchema,
   fieldsOf,
   nullTextsSchema,
+  patternSchema,
   repeatedColumn,
   sameTimeSchema,
   tagsSchema,
   timeSchema,
 } from './options.ts'
 import { createRowReader, type RowReader } from './row.ts'
-
-const patternSchema = z
-  .string()
-  .min(1)
-  .max(4096)
-  .check(ctx => {
-    try {
-      new RegExp(ctx.value, 'u')
-    } catch (error) {
-      ctx.issues.push({ code: 'custom', input: ctx.value, message: (error as Error).message })
-    }
-  })
 
 export const linesSchema = z
   .strictObject({

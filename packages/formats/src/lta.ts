@@ -21,7 +21,7 @@ import { readNumber } from './number.ts'
 import { encodingSchema, sameTimeSchema, zoneNameSchema } from './options.ts'
 import { type ColumnPlan, createSink, type RowPlace, type Series, type Sink } from './series.ts'
 import { spread } from './spread.ts'
-import { createTimeReader, NO_TIME, timeBytes } from './time-layout.ts'
+import { createTimeReader, inRange, NO_TIME, timeBytes } from './time-layout.ts'
 import { createZoneClock } from './zone-clock.ts'
 
 export const ltaSchema = z
@@ -301,7 +301,7 @@ const readCounter = (bytes: Uint8Array, from: number, to: number, meta: Meta, at
   }
   at[0] = meta.startMs + ms
   at[1] = ns
-  return Number.isSafeInteger(at[0])
+  return inRange(at[0])
 }
 
 const codeOf = (channel: Channel, value: number): string | undefined =>

@@ -33,6 +33,28 @@ export const encodingSchema = z
     'Encoding of the text, e.g. utf-8, utf-16le, shift_jis, windows-1252. A byte order mark at the start of the file wins.',
   )
 
+const oneByte = (text: string) => text.length === 1 && text.charCodeAt(0) < 128 && !/[\r\n\d]/.test(text)
+export const asciiSchema = z.string().refine(oneByte, 'is not one ASCII character')
+export const delimiterSchema = z
+  .preprocess(
+    d => (d === 'tab' ? '\t' : d),
+    z.string().refine(oneByte, 'is not one ASCII character; write "tab" for a tab'),
+  )
+  .default(',')
+  .describe('What stands between cells: "," ";" "|" or tab')
+
+export const patternSchema = z
+  .string()
+  .min(1)
+  .max(4096)
+  .check(ctx => {
+    try {
+      new RegExp(ctx.value, 'u')
+    } catch (error) {
+      ctx.issues.push({ code: 'custom', input: ctx.value, message: (error as Error).message })
+    }
+  })
+
 /** A field of the record: by its name in the header (lines: the named group; jsonl: the dotted path), or by its position from 1. */
 export const fieldSchema = z
   .union([z.string().min(1), z.int().min(1)])
@@ -54,7 +76,7 @@ const dateLayoutSchema = z.string().check(ctx => {
 })
 const layoutText =
   'How times are written: iso, an epoch count (s, ms, us, ns), excel, or tokens such as YYYY/MM/DD HH:mm:ss.SSS. Several are tried in order.'
-const layouts = z.union([layoutSchema, z.array(layoutSchema).min(1).max(16)])
+export const layoutsSchema = z.union([layoutSchema, z.array(layoutSchema).min(1).max(16)])
 const dateLayouts = z.union([dateLayoutSchema, z.array(dateLayoutSchema).min(1).max(16)])
 
 const zoneSchema = z
@@ -78,17 +100,28 @@ export const timeSchema = z
   .union([
     z.strictObject({
       column: fieldSchema.describe('The column that holds the time'),
-      layout: layouts.default('iso').describe(layoutText),
+      layout: layoutsSchema.default('iso').describe(layoutText),
       zone: zoneSchema,
       gap: gapSchema,
       start: z
-        .string()
-        .refine(
-          text => parseIsoNs(text) !== undefined,
-          'is not an ISO 8601 time with offset such as 2026-03-01T08:00:00+09:00',
-        )
+        .union([
+          z
+            .string()
+            .refine(
+              text => parseIsoNs(text) !== undefined,
+              'is not an ISO 8601 time with offset such as 2026-03-01T08:00:00+09:00',
+            ),
+          z.strictObject({
+            pattern: patternSchema.describe(
+              'Regular expression on the lines above the data (passed over, or comments); its first group is the time, e.g. ^Start: (.+)$',
+            ),
+            layout: layoutsSchema.default('iso').describe('How that time is written'),
+          }),
+        ])
         .optional()
-        .describe('For counters (layout s, ms, us, ns): the moment at which the counter was 0, ISO 8601 with offset'),
+        .describe(
+          'For counters (layout s, ms, us, ns): the moment at which the counter was 0, ISO 8601 with offset; or, in csv, where the header tells it',
+        ),
     }),
     z.strictObject({
       date: fieldSchema.describe('The column that holds the date'),
@@ -100,7 +133,7 @@ export const timeSchema = z
     z.strictObject({
       date: fieldSchema.describe('The column that holds the date'),
       time: fieldSchema.describe('The column that holds the time of day'),
-      layout: layouts.default('YYYY-MM-DD HH:mm:ss').describe('Layout of date, one blank, time of day'),
+      layout: layoutsSchema.default('YYYY-MM-DD HH:mm:ss').describe('Layout of date, one blank, time of day'),
       zone: zoneSchema,
       gap: gapSchema,
     }),

@@ -15,11 +15,12 @@
 import type { Json } from '@penstock/frame'
 import * as z from 'zod'
 import { createAttributes } from './attributes.ts'
-import { addCell, createCells, pointCells, textOf } from './cells.ts'
+import { addCell, createCells, growCells, pointCells, textOf } from './cells.ts'
 import { columnNames } from './column-names.ts'
 import { createCutter } from './csv-cut.ts'
+import { PLAIN_EMPTY, PLAIN_INT, readOddNumber } from './csv-number.ts'
 import type { Decoder, DecoderContext, Resume } from './decoder.ts'
-import { createLineDecoder } from './line-decoder.ts'
+import { behindLineEnd, createLineDecoder } from './line-decoder.ts'
 import { columnsSchema, encodingSchema, nullTextsSchema, sameTimeSchema, zoneNameSchema } from './options.ts'
 import { createRowReader, type RowReader } from './row.ts'
 import type { RowPlace } from './series.ts'
@@ -76,7 +77,8 @@ export const createProtem = (options: ProtemOptions, context: DecoderContext, re
   const perChannel = new Map<string, string[]>()
   const cutter = createCutter(COMMA, 34)
   const headCells = createCells('utf-8')
-  let found = createCells('utf-8')
+  let textEncoding = 'utf-8'
+  let found = createCells(textEncoding)
   const state = (resume?.checkpoint.state as { format?: { [key: string]: Json } } | undefined)?.format ?? {}
   let unreadable = typeof state.unreadable === 'string' ? state.unreadable : undefined
   let rowCount = Number(state.rows ?? 0)
@@ -85,6 +87,11 @@ export const createProtem = (options: ProtemOptions, context: DecoderContext, re
   let version: string | undefined
   let channels = 0
   let rows: RowReader | undefined
+  /** For the short way: the slot of each channel, −1 where it is not kept as a number; what each slot allows. */
+  let slots: Int32Array | undefined
+  let flags = new Uint8Array(0)
+  const plain: RowPlace = { firstLine: 0, lastLine: 0, firstByte: 0, lastByte: 0 }
+  const fast = { rows: 0, end: 0 }
 
   const begin = (): void => {
     inHead = false
@@ -112,7 +119,20 @@ export const createProtem = (options: ProtemOptions, context: DecoderContext, re
       attributes.all,
     )
     if (typeof made === 'string') unreadable = made
-    else rows = made
+    else {
+      rows = made
+      slots = new Int32Array(channels).fill(-1)
+      flags = Uint8Array.from(
+        made.numberFields,
+        n => (n.int ? PLAIN_INT : 0) | (n.emptyIsNull && !n.required ? PLAIN_EMPTY : 0),
+      )
+      for (const [slot, { field }] of made.numberFields.entries()) {
+        // A channel that is kept twice, and the fraction as a column, go the long way.
+        if (field >= channels || slots[field] !== -1) slots = undefined
+        if (!slots) break
+        slots[field] = slot
+      }
+    }
   }
 
   const headerLine = (bytes: Uint8Array, from: number, to: number, decode: (b: Uint8Array) => string): void => {
@@ -166,6 +186,54 @@ export const createProtem = (options: ProtemOptions, context: DecoderContext, re
     return cutRow(bytes, from, to) ?? rows.readNumbers(found) ?? rows.finish(found, place, undefined) ?? true
   }
 
+  /** A row whose date, time and numbers are as usual: its end, or −1. */
+  const plainRow = (bytes: Uint8Array, from: number, target: RowReader, slotOf: Int32Array): number => {
+    if (bytes[from + 10] !== COMMA || bytes[from + 19] !== COMMA) return -1
+    const { numbers } = target
+    let p = from + 20
+    while (((bytes[p] as number) ^ 48) <= 9) p++
+    const timeEnd = p
+    for (let k = 0; k < channels; k++) {
+      if (bytes[p++] !== COMMA) return -1
+      found.starts[k] = p
+      const slot = slotOf[k] as number
+      if (slot >= 0) {
+        p = readOddNumber(bytes, p, numbers, slot, COMMA, 46, flags[slot] as number)
+        if (p < 0) return -1
+      } else while (bytes[p] !== COMMA && bytes[p] !== 10 && bytes[p] !== 13) p++
+      found.ends[k] = p
+    }
+    found.starts[channels] = found.ends[channels] = timeEnd
+    found.starts[channels + 1] = from
+    found.ends[channels + 1] = options.fraction ? timeEnd : from + 19
+    return p
+  }
+
+  const readRows = (bytes: Uint8Array, from: number, limit: number, linesBefore: number, offset: number) => {
+    if (inHead || !rows || !slots) return undefined
+    while (found.starts.length < channels + 2) growCells(found)
+    pointCells(found, bytes)
+    found.count = channels + 2
+    let p = from
+    let read = 0
+    while (p < limit && isDigit(bytes[p])) {
+      const end = plainRow(bytes, p, rows, slots)
+      const behind = end < 0 ? -1 : behindLineEnd(bytes, end)
+      if (behind < 0 || end - p > context.recordBytesMax) break
+      plain.firstLine = linesBefore + read + 1
+      plain.lastLine = plain.firstLine
+      plain.firstByte = offset + p
+      plain.lastByte = offset + end
+      if (rows.finish(found, plain, undefined) !== undefined) break
+      read++
+      p = behind
+    }
+    rowCount += read
+    fast.rows = read
+    fast.end = p
+    return fast
+  }
+
   const decoder = createLineDecoder(
     {
       name: 'protem',
@@ -181,9 +249,13 @@ export const createProtem = (options: ProtemOptions, context: DecoderContext, re
           }
           begin()
         }
-        if (found.decoder.encoding !== text.encoding) found = createCells(text.encoding)
+        if (textEncoding !== text.encoding) {
+          textEncoding = text.encoding
+          found = createCells(textEncoding)
+        }
         return dataLine(bytes, from, to, place)
       },
+      rows: readRows,
       flush: () => rows?.sink.flush() ?? [],
       state: () => ({
         rows: rowCount,

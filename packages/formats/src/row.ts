@@ -20,6 +20,7 @@ import { spread } from './spread.ts'
 import {
   createTimeReader,
   fixedWidth,
+  inRange,
   LOCAL_TIME,
   NO_TIME,
   type Reading,
@@ -176,6 +177,9 @@ export const createRowReader = (
   const others =
     listed && rest === 'drop' ? [] : otherColumns(names, width, named, taken, rest === 'text' ? 'text' : 'float')
   const bound = bindColumns(options, [...(listed ?? []), ...others], fieldOf, units)
+  if (options.time && 'column' in options.time && typeof options.time.start === 'object') {
+    problems.push('the start of its counter is looked for in a header, and this format has none')
+  }
   if (problems.length > 0) return problems[0] as string
   if (listed?.length === 0 && others.length === 0) return `the file has none of the columns that are named`
 
@@ -324,6 +328,7 @@ export const createRowReader = (
         if (clock.flag !== null) status ??= clock.flag
       }
     }
+    if (!arrival && !inRange(at[0] as number)) return timeProblem(cells, clockFields, labelOf)
     if (arrival) {
       const wholeMs = (atNs as bigint) / 1_000_000n
       at[0] = Number(wholeMs)
@@ -422,7 +427,7 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
   const expected = layouts.join(' or ')
   if ('column' in time) {
     const field = fieldOf(time.column)
-    const start = time.start === undefined ? undefined : parseIsoNs(time.start)
+    const start = typeof time.start === 'string' ? parseIsoNs(time.start) : undefined
     const rejectGap = time.gap === 'reject'
     const readCell = (cells: Cells, at: Float64Array): Reading => {
       trimCell(cells, field)

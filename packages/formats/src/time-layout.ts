@@ -32,7 +32,7 @@ export const timeBytes = (bytes: Uint8Array): TimeBytes => ({
 /** Reads bytes[start, end) and leaves ms since the epoch (local times counted as if they were UTC) in at[0], ns below a ms in at[1]. */
 export type TimeReader = (from: TimeBytes, start: number, end: number, at: Float64Array) => Reading
 
-/** Years 0 to 9999. */
+/** Years 0 to 9999: what ISO 8601 writes with four digits. */
 const msMin = -62_167_219_200_000
 const msMax = 253_402_300_799_999
 export const inRange = (ms: number): boolean => ms >= msMin && ms <= msMax
@@ -163,14 +163,14 @@ const unitDigits = { s: 9, ms: 6, us: 3, ns: 0 } as const
 export type EpochUnit = keyof typeof unitDigits
 export const isEpochUnit = (layout: string): layout is EpochUnit => Object.hasOwn(unitDigits, layout)
 
-/** A count of seconds (ms, µs, ns), exact to the ns at any length; digits below a ns are dropped. */
+/** A count of seconds (ms, µs, ns), exact to the ns at any length, its mark a point or a comma; digits below a ns are dropped. */
 const createEpoch = (unit: EpochUnit): TimeReader => {
   const shift = unitDigits[unit]
   return ({ bytes }, start, end, at) => {
     const negative = bytes[start] === 45
     const first = negative || bytes[start] === 43 ? start + 1 : start
     let mark = first
-    while (mark < end && bytes[mark] !== 46) mark++
+    while (mark < end && bytes[mark] !== 46 && bytes[mark] !== 44) mark++
     if (mark === first || end - first > 40) return NO_TIME
     let ms = 0
     let ns = 0
@@ -200,7 +200,8 @@ const createEpoch = (unit: EpochUnit): TimeReader => {
 
 /** Days since 1899-12-30 and their fraction, local, to the ms. */
 const readExcel: TimeReader = ({ bytes }, start, end, at) => {
-  const days = readNumber(bytes, start, end, 46)
+  const point = readNumber(bytes, start, end, 46)
+  const days = Number.isNaN(point) ? readNumber(bytes, start, end, 44) : point
   const ms = Math.round(days * 86_400_000) - 25_569 * 86_400_000
   if (!inRange(ms)) return NO_TIME
   at[0] = ms

@@ -237,3 +237,14 @@ contract(
     ],
   ),
 )
+
+contract(
+  'image-csv',
+  make({ kind: 'image-csv' }),
+  textBytes(
+    fc
+      .array(fc.constantFrom('0', '342', '-1.5', '1e3', 'nan', '', 'x'), { minLength: 2, maxLength: 3 })
+      .map(cells => cells.join(',')),
+    ['1,2\n', '1,2,3\n4,5,6,\r\n', ''],
+  ),
+)

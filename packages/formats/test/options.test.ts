@@ -31,6 +31,7 @@ describe('options', () => {
     [{ kind: 'csv', delimiter: ',', decimal: ',' }, 'decimal: is also the delimiter'],
     [{ kind: 'csv', time: { column: 't', layout: 'yyyy' } }, '"y" is not a token'],
     [{ kind: 'csv', time: { column: 't', zone: 'Europe/Atlantis' } }, '"Europe/Atlantis" is not an IANA time zone'],
+    [{ kind: 'csv', time: { column: 't', start: { pattern: '(' } } }, 'Invalid regular expression'],
     [{ kind: 'csv', time: { column: 't', start: 'noon' } }, 'is not an ISO 8601 time'],
     [{ kind: 'csv', columns: [{ name: 'a' }, { name: 'a' }] }, 'columns: has two columns "a"'],
     [{ kind: 'csv', columns: { status: 'text' } }, '"status" is taken by the row status'],

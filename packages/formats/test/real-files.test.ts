@@ -149,6 +149,18 @@ describe.skipIf(!atHand)('real files', () => {
     expect(decoded.frames[0]?.columns.some(c => c.name === 'status')).toBe(false)
   })
 
+  it('camera image', () => {
+    const decoded = decode('lab-cns/cmos_000039.csv', { kind: 'image-csv' })
+    const [image] = decoded.frames[0]?.columns ?? []
+    const pixels = image?.type === 'vector' ? (image.values[0] ?? []) : []
+    const figure = (name: string) => values(decoded, name)[0]
+    expect([rows(decoded), pixels.length, pixels[108 * 228 + 72]]).toEqual([1, 263 * 228, 342])
+    expect(['height', 'width', 'min', 'max', 'sum', 'peak_row', 'peak_column'].map(figure)).toEqual([
+      263, 228, 0, 342, 1_477_272, 108, 72,
+    ])
+    expect(figure('mean')).toBeCloseTo(1_477_272 / (263 * 228), 12)
+  })
+
   it('plant messages', () => {
     const decoded = decode('plant/temperature.jsonl', {
       kind: 'jsonl',
