@@ -77,6 +77,7 @@ interface Tally {
   textSamples: Set<string>
   distinct: Set<string>
   grouped: number
+  measures: number
 }
 
 const add = (map: Map<string, number>, text: string): void => {
@@ -97,6 +98,7 @@ const tally = (texts: readonly string[]): Tally => {
     textSamples: new Set(),
     distinct: new Set(),
     grouped: 0,
+    measures: 0,
   }
   for (const raw of texts) {
     const text = raw.trim()
@@ -111,6 +113,7 @@ const tally = (texts: readonly string[]): Tally => {
       if (falsePattern.test(text) || falseWords.test(text)) add(t.falses, text)
       if (saysState(text) !== undefined || saysNotANumber(text)) add(t.states, text)
       if (/^[+-]?\d{1,3}(?:([ '’.,\u00a0\u202f])\d{3})(?:\1\d{3})*(?:[.,]\d+)?$/.test(text)) t.grouped++
+      if (/^[+-]?\d+(?:[.,]\d+)?\s*[\p{L}°%µΩ][^\d]{0,8}$/u.test(text)) t.measures++
       t.texts++
       if (t.textSamples.size < 8) t.textSamples.add(text)
     }
@@ -154,7 +157,10 @@ export const guessColumn = (texts: readonly string[], decimal: '.' | ','): Colum
     }
   }
   const doubts: string[] = []
-  if (t.grouped >= filled * 0.5) {
+  if (t.measures >= filled * 0.5) {
+    const [first = ''] = t.textSamples
+    doubts.push(`"${first}" is a number with its unit in the cell, which is kept as text: export it without`)
+  } else if (t.grouped >= filled * 0.5) {
     const [first = ''] = t.textSamples
     doubts.push(
       `"${first}" looks like a number with a mark between thousands, which is kept as text: export it without`,

@@ -99,8 +99,10 @@ const classOfCell = (text: string): ColumnClass => {
 /** What most cells of each column are, by the rows of that width. */
 const columnClasses = (rows: readonly Row[], width: number): ColumnClass[] => {
   const counts = Array.from({ length: width }, () => ({ number: 0, time: 0, text: 0, hole: 0 }))
+  // What stands above may be longer than the data; the end is data, but for a line or two.
+  const seenMax = Math.min(400, Math.max(4, Math.floor(rows.filter(row => row.cells.length === width).length / 3)))
   let seen = 0
-  for (let i = rows.length - 1; i >= 0 && seen < 300; i--) {
+  for (let i = rows.length - 1; i >= 0 && seen < seenMax; i--) {
     const { cells } = rows[i] as Row
     if (cells.length !== width) continue
     seen++
@@ -114,10 +116,10 @@ const columnClasses = (rows: readonly Row[], width: number): ColumnClass[] => {
   })
 }
 
-/** The width that most rows of the lower part have. */
+/** The width that most rows of the lower half have. */
 const widthOf = (rows: readonly Row[]): number => {
   const counts = new Map<number, number>()
-  const from = rows.length >= 8 ? rows.length >> 2 : 0
+  const from = rows.length >= 8 ? rows.length >> 1 : 0
   for (const row of rows.slice(from)) counts.set(row.cells.length, (counts.get(row.cells.length) ?? 0) + 1)
   let best = 0
   let most = 0
@@ -150,13 +152,15 @@ const fits = (row: Row, width: number, classes: readonly ColumnClass[]): boolean
     const found = classOfCell(row.cells[j] ?? '')
     if (found === 'hole') continue
     if (found === wanted || (wanted === 'time' && found === 'number')) typed++
+    // Where a time is due, a word is the name of its column.
+    else if (wanted === 'time') return false
     else wrong++
   }
   if (typedColumns === 0) return row.cells.length === width
   return typed > 0 && wrong <= typed / 2
 }
 
-const commentMarks = ['#', '//', '%', '!', '*', ';', '$', '>', '"#', '@'] as const
+const commentMarks = ['#', '//', '%', '!', '*', ';', '$', '>', '@'] as const
 
 /** A mark with which some lines begin that are no data. */
 const commentOf = (lines: readonly string[], delimiter: string): string | undefined => {
