@@ -85,25 +85,32 @@ const differences = async (name: string, bytes: Uint8Array, expected: Expected):
   if (!first) return [`no proposal: ${reason}`]
   const found: string[] = []
   const same = (what: string, has: unknown, wanted: unknown): void => {
-    if (JSON.stringify(has) !== JSON.stringify(wanted)) found.push(`${what}: ${JSON.stringify(has)} where ${JSON.stringify(wanted)} is right`)
+    if (JSON.stringify(has) !== JSON.stringify(wanted))
+      found.push(`${what}: ${JSON.stringify(has)} where ${JSON.stringify(wanted)} is right`)
   }
   const decoded = await decodeAll(bytes, name, first.format, expected.zone)
   const frames = sorted(decoded.frames)
-  if (expected.kind !== undefined && !expected.kind.split('|').includes(String(first.format.kind))) found.push(`kind ${String(first.format.kind)}`)
+  if (expected.kind !== undefined && !expected.kind.split('|').includes(String(first.format.kind)))
+    found.push(`kind ${String(first.format.kind)}`)
   const rows = frames.reduce((sum, frame) => sum + frame.offsetsNs.length, 0)
   if (expected.rows !== undefined) same('rows', rows, expected.rows)
-  if (expected.rejects !== 'any' && expected.rejects !== undefined) same('rejects', decoded.rowsRejected, expected.rejects)
-  const times = frames.flatMap(frame => Array.from(frame.offsetsNs, (_, i) => rowNs(frame, i))).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
+  if (expected.rejects !== 'any' && expected.rejects !== undefined)
+    same('rejects', decoded.rowsRejected, expected.rejects)
+  const times = frames
+    .flatMap(frame => Array.from(frame.offsetsNs, (_, i) => rowNs(frame, i)))
+    .sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
   const [earliest] = times
   const latest = times.at(-1)
   if (expected.first === null) same('time', first.format.time ?? null, null)
-  else if (expected.first !== undefined) same('first', earliest === undefined ? null : formatNs(earliest), expected.first)
+  else if (expected.first !== undefined)
+    same('first', earliest === undefined ? null : formatNs(earliest), expected.first)
   if (expected.last !== undefined) same('last', latest === undefined ? null : formatNs(latest), expected.last)
   const columns = (frames[0]?.columns ?? []).filter(column => column.name !== 'status')
   const spelled = columns.map(c => `${c.name}:${c.type}${c.unit === undefined ? '' : ` [${c.unit}]`}`)
   if (expected.columns) compareColumns(spelled, expected.columns, found)
   for (const pattern of expected.columnsInclude ?? []) {
-    if (!spelled.some(text => new RegExp(pattern, 'u').test(text) || text === pattern || matchesTypes(text, pattern))) found.push(`no column ${pattern} in ${spelled.join(', ')}`)
+    if (!spelled.some(text => new RegExp(pattern, 'u').test(text) || text === pattern || matchesTypes(text, pattern)))
+      found.push(`no column ${pattern} in ${spelled.join(', ')}`)
   }
   if (expected.series) same('series', [...new Set(frames.map(keyOf))].sort(), expected.series)
   const valuesOf = (column: string): unknown[] =>
@@ -111,20 +118,26 @@ const differences = async (name: string, bytes: Uint8Array, expected: Expected):
       const values = frame.columns.find(c => c.name === column)?.values
       return Array.from(frame.offsetsNs, (_, i) => plain(values?.[i] ?? null))
     })
-  for (const [column, values] of Object.entries(expected.values ?? {})) same(`values of ${column}`, valuesOf(column), values)
+  for (const [column, values] of Object.entries(expected.values ?? {}))
+    same(`values of ${column}`, valuesOf(column), values)
   for (const values of expected.anyValues ?? []) {
-    if (!columns.some(column => JSON.stringify(valuesOf(column.name)) === JSON.stringify(values))) found.push(`no column with ${values.join(', ')}`)
+    if (!columns.some(column => JSON.stringify(valuesOf(column.name)) === JSON.stringify(values)))
+      found.push(`no column with ${values.join(', ')}`)
   }
   const doubts = first.doubts.map(doubt => doubt.text)
-  for (const pattern of expected.doubts ?? []) if (!doubts.some(text => new RegExp(pattern, 'su').test(text))) found.push(`no doubt "${pattern}"`)
+  for (const pattern of expected.doubts ?? [])
+    if (!doubts.some(text => new RegExp(pattern, 'su').test(text))) found.push(`no doubt "${pattern}"`)
   for (const pattern of expected.undoubted ?? []) {
     const doubt = doubts.find(text => new RegExp(pattern, 'su').test(text))
     if (doubt !== undefined) found.push(`needless doubt: ${doubt}`)
   }
   const findings = first.findings.map(finding => `${finding.what}: ${finding.text}`)
-  for (const pattern of expected.findings ?? []) if (!findings.some(text => new RegExp(pattern, 'su').test(text))) found.push(`no finding "${pattern}"`)
-  for (const [key, value] of Object.entries(expected.source ?? {})) same(`source.${key}`, (first.source as Record<string, unknown>)[key], value)
-  for (const [key, value] of Object.entries(expected.header ?? {})) same(`header.${key}`, (first.format.header as Record<string, unknown> | undefined)?.[key], value)
+  for (const pattern of expected.findings ?? [])
+    if (!findings.some(text => new RegExp(pattern, 'su').test(text))) found.push(`no finding "${pattern}"`)
+  for (const [key, value] of Object.entries(expected.source ?? {}))
+    same(`source.${key}`, (first.source as Record<string, unknown>)[key], value)
+  for (const [key, value] of Object.entries(expected.header ?? {}))
+    same(`header.${key}`, (first.format.header as Record<string, unknown> | undefined)?.[key], value)
   return found
 }
 
@@ -143,7 +156,9 @@ describe('the corpus', () => {
     const failing: Record<string, string[]> = {}
     for (const name of names) {
       const bytes = new Uint8Array(readFileSync(new URL(encodeURIComponent(name), folder)))
-      const expected = JSON.parse(readFileSync(new URL(encodeURIComponent(`${name}.expected.json`), folder), 'utf8')) as Expected
+      const expected = JSON.parse(
+        readFileSync(new URL(encodeURIComponent(`${name}.expected.json`), folder), 'utf8'),
+      ) as Expected
       const different = await differences(name, bytes, expected)
       const of = score.get(expected.category) ?? { right: 0, all: 0 }
       of.all++
@@ -153,8 +168,11 @@ describe('the corpus', () => {
     }
     const right = names.length - Object.keys(failing).length
     const parts = [...score].sort().map(([category, of]) => `${category} ${of.right}/${of.all}`)
-    process.stdout.write(`corpus of sniff: ${right} of ${names.length} files come out right without an edit (${parts.join(', ')})\n`)
-    for (const [name, different] of Object.entries(failing)) process.stdout.write(`  ${name}: ${different.join('; ')}\n`)
+    process.stdout.write(
+      `corpus of sniff: ${right} of ${names.length} files come out right without an edit (${parts.join(', ')})\n`,
+    )
+    for (const [name, different] of Object.entries(failing))
+      process.stdout.write(`  ${name}: ${different.join('; ')}\n`)
     expect(names.length).toBeGreaterThanOrEqual(60)
     expect(Object.keys(failing)).toEqual(Object.keys(known).sort())
   })

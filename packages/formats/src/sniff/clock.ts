@@ -156,7 +156,8 @@ const numberTimes = (fields: readonly Field[]): NumberTime[] => {
     }
     const per = unitOf(field)
     const isTimeLike = named || /^(?:t|x)$/i.test(splitUnit(field.name).name) || isUnitWord(field.name)
-    const isCounter = rising && good.length > 1 && (named || (per !== undefined && isTimeLike)) && !/date|datum|epoch/i.test(field.name)
+    const isCounter =
+      rising && good.length > 1 && (named || (per !== undefined && isTimeLike)) && !/date|datum|epoch/i.test(field.name)
     if (isCounter) {
       const known = per === 's' || per === 'ms' || per === 'us' || per === 'ns' ? per : 's'
       found.push({
@@ -173,7 +174,8 @@ const numberTimes = (fields: readonly Field[]): NumberTime[] => {
   return found.sort((a, b) => b.score - a.score)
 }
 
-const isUnitWord = (name: string): boolean => unitNames.some(([pattern]) => name.trim().length > 1 && pattern.test(name.trim()))
+const isUnitWord = (name: string): boolean =>
+  unitNames.some(([pattern]) => name.trim().length > 1 && pattern.test(name.trim()))
 
 const isRising = (values: Float64Array): boolean => {
   let up = 0
@@ -367,7 +369,9 @@ const fromExcel = (n: NumberTime): ClockGuess => {
 /** A counter needs the moment of its 0: from the metadata or the name of the file, else rows have no time. */
 const fromCounter = (n: NumberTime, hints: Hints): ClockGuess => {
   const { field } = n
-  const isPlain = field.texts.every(text => text.trim() === '' || /^[+-]?\d+(?:[.,]\d*)?(?:[eE][+-]?\d+)?$/.test(text.trim()))
+  const isPlain = field.texts.every(
+    text => text.trim() === '' || /^[+-]?\d+(?:[.,]\d*)?(?:[eE][+-]?\d+)?$/.test(text.trim()),
+  )
   const start = startOf(hints)
   const readable = isPlain && ['s', 'ms', 'us', 'ns', ''].includes(n.per)
   if (start && readable) {

@@ -80,7 +80,8 @@ const planHead = (table: Table, lines: readonly string[]): HeadPlan => {
       onlyByCount: 'skip' in place && table.above.length > 0,
     }
   }
-  if (table.above.length === 0) return { header: units ? { units: true } : true, names: padded, own: padded, onlyByCount: false }
+  if (table.above.length === 0)
+    return { header: units ? { units: true } : true, names: padded, own: padded, onlyByCount: false }
   const place = skipTo(table, lines, names.line, names)
   const line = names.raw.trimEnd()
   // A block above the names may be longer in another file: the line of names itself says where it ends.
@@ -97,7 +98,12 @@ const planHead = (table: Table, lines: readonly string[]): HeadPlan => {
       onlyByCount: false,
     }
   }
-  return { header: { ...place, ...(units && { units: true }) }, names: padded, own: padded, onlyByCount: 'skip' in place }
+  return {
+    header: { ...place, ...(units && { units: true }) },
+    names: padded,
+    own: padded,
+    onlyByCount: 'skip' in place,
+  }
 }
 const afterCharsMax = 240
 

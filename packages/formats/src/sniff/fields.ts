@@ -176,7 +176,7 @@ const columnSettings = (field: Field, guess: ColumnGuess, decimal: '.' | ',', ta
   const split = splitUnit(field.name)
   const rowUnit = field.unit?.replace(/^[[({]\s*|\s*[\])}]$/g, '').trim()
   const unit = rowUnit !== undefined && rowUnit !== '' && !noUnit.test(rowUnit) ? spellUnit(rowUnit) : split.unit
-  const plain = field.name === '' ? typeof field.ref === 'number' ? `column${field.ref}` : field.ref : split.name
+  const plain = field.name === '' ? (typeof field.ref === 'number' ? `column${field.ref}` : field.ref) : split.name
   // Where names without their units are equal, they keep them.
   const wanted = taken.has(plain) ? field.name : plain
   const name = uniqueName((wanted || 'column').replace(controls, ' ').slice(0, LIMITS.nameCharsMax - 8), taken)

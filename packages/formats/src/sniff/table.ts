@@ -139,7 +139,7 @@ const filledLength = (cells: readonly string[]): number => {
 }
 
 /** Whether a row is one of data: as wide, its numbers and times where those of the others are. */
-const fits = (row: Row, width: number, classes: readonly ColumnClass[]): boolean => {
+const fits = (row: Row, width: number, classes: readonly ColumnClass[], isFirst = false): boolean => {
   if (filledLength(row.cells) > width || row.cells.length < width - 1) return false
   if (row.cells.length < width && classes[width - 1] !== 'hole') return false
   let typed = 0
@@ -157,7 +157,8 @@ const fits = (row: Row, width: number, classes: readonly ColumnClass[]): boolean
     else wrong++
   }
   if (typedColumns === 0) return row.cells.length === width
-  return typed > 0 && wrong <= typed / 2
+  // Behind the first row of data a cell may be odd; the rows above it must not be taken for it.
+  return typed > 0 && wrong <= typed / (isFirst ? 4 : 2)
 }
 
 const commentMarks = ['#', '//', '%', '!', '*', ';', '$', '>', '@'] as const
@@ -247,7 +248,7 @@ export const findTable = (lines: readonly string[], delimiter: string, quote: '"
 }
 
 const dataStart = (rows: readonly Row[], width: number, classes: readonly ColumnClass[]): number | undefined => {
-  const good = rows.map(row => fits(row, width, classes))
+  const good = rows.map(row => fits(row, width, classes, true))
   for (let i = 0; i < rows.length; i++) {
     if (!good[i]) continue
     const ahead = good.slice(i, i + 8)

@@ -15,8 +15,14 @@ const hintWords: [RegExp, string][] = [
     /(?:^|[;,\t"\s])(?:Datum|Uhrzeit|Zeit|Zeitstempel|Messwert|Druck|Temperatur|Spannung|Strom)(?:$|[;,\t"\s])/m,
     'Europe/Berlin, for its words are German',
   ],
-  [/(?:^|[;,\t"\s])(?:Heure|Horodatage|Température|Pression|Tension|Débit)(?:$|[;,\t"\s])/m, 'Europe/Paris, for its words are French'],
-  [/(?:^|[;,\t"\s])(?:Fecha|Hora|Temperatura|Presión|Caudal|Humedad)(?:$|[;,\t"\s])/m, 'Europe/Madrid, for its words are Spanish'],
+  [
+    /(?:^|[;,\t"\s])(?:Heure|Horodatage|Température|Pression|Tension|Débit)(?:$|[;,\t"\s])/m,
+    'Europe/Paris, for its words are French',
+  ],
+  [
+    /(?:^|[;,\t"\s])(?:Fecha|Hora|Temperatura|Presión|Caudal|Humedad)(?:$|[;,\t"\s])/m,
+    'Europe/Madrid, for its words are Spanish',
+  ],
 ]
 const hintEncodings: Record<string, string> = {
   cp932: 'Asia/Tokyo, for the encoding is Japanese',
@@ -26,7 +32,9 @@ const hintEncodings: Record<string, string> = {
 }
 
 const named = (text: string): string | undefined =>
-  /\b(?:Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific)\/[A-Z][A-Za-z_]+(?:\/[A-Z][A-Za-z_]+)?\b/.exec(text)?.[0]
+  /\b(?:Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific)\/[A-Z][A-Za-z_]+(?:\/[A-Z][A-Za-z_]+)?\b/.exec(
+    text,
+  )?.[0]
 
 /** What is known of the zone, and what the text says against the machine's. */
 export const zoneFindings = (
@@ -39,10 +47,16 @@ export const zoneFindings = (
   const ownZone = typeof time === 'object' && time !== null && 'zone' in time
   if (ownZone) return { doubts: [], findings: [] }
   if (draft.local !== true) {
-    return { doubts: [], findings: time === undefined ? [] : [{ what: 'zone', text: 'none is needed: the times carry it' }] }
+    return {
+      doubts: [],
+      findings: time === undefined ? [] : [{ what: 'zone', text: 'none is needed: the times carry it' }],
+    }
   }
   const findings: Finding[] = [
-    { what: 'zone', text: zone === undefined ? 'times are local: say in which zone' : `times are local, taken to be of ${zone}` },
+    {
+      what: 'zone',
+      text: zone === undefined ? 'times are local: say in which zone' : `times are local, taken to be of ${zone}`,
+    },
   ]
   const doubts: Doubt[] = [hintDoubt(zone, text.slice(0, 4000), encoding)]
   if (draft.localMs) {
@@ -57,9 +71,14 @@ const hintDoubt = (zone: string | undefined, head: string, encoding: string | un
   const path = ['zone']
   const assumed = zone === undefined ? 'no zone is known' : `assumed ${zone}, that of this machine`
   const saying = named(head)
-  if (saying !== undefined && saying !== zone) return { path, text: `${assumed}; the file names ${saying}: is that the zone of its times?` }
-  const hint = saying === undefined ? (hintWords.find(([pattern]) => pattern.test(head))?.[1] ?? hintEncodings[encoding ?? '']) : undefined
-  if (hint !== undefined && !hint.split(/[ ,(]+/).includes(zone ?? '')) return { path, text: `${assumed}; the text hints at ${hint}` }
+  if (saying !== undefined && saying !== zone)
+    return { path, text: `${assumed}; the file names ${saying}: is that the zone of its times?` }
+  const hint =
+    saying === undefined
+      ? (hintWords.find(([pattern]) => pattern.test(head))?.[1] ?? hintEncodings[encoding ?? ''])
+      : undefined
+  if (hint !== undefined && !hint.split(/[ ,(]+/).includes(zone ?? ''))
+    return { path, text: `${assumed}; the text hints at ${hint}` }
   if (saying !== undefined) return { path, text: `${assumed}, as the file says too` }
   return { path, text: `times are local and nothing in the file says in which zone: ${assumed}` }
 }
@@ -94,7 +113,8 @@ const clockNights = (ms: Float64Array, zone: string | undefined): { doubts: Doub
     if (Number.isNaN(ahead)) continue
     // Only hours before the morning, only steps that are an hour longer or shorter than the others.
     const isMissing = step <= MS_PER_HOUR && Math.abs(ahead - step - MS_PER_HOUR) <= step / 2
-    const isTwice = step <= MS_PER_HOUR && ahead <= 0 && Math.abs(ahead - step + MS_PER_HOUR) <= Math.max(step / 2, 60_000)
+    const isTwice =
+      step <= MS_PER_HOUR && ahead <= 0 && Math.abs(ahead - step + MS_PER_HOUR) <= Math.max(step / 2, 60_000)
     if (!isMissing && !isTwice) continue
     const probe = isMissing ? to - MS_PER_HOUR / 2 - step / 2 : to
     const wanted = isMissing ? 0 : 2
@@ -103,9 +123,15 @@ const clockNights = (ms: Float64Array, zone: string | undefined): { doubts: Doub
     if (fitting.length === 0 || seen.has(hour)) continue
     seen.add(hour)
     const what = isMissing ? 'is missing' : 'is there twice'
-    findings.push({ what: 'zone', text: `the hour ${hour}:00 ${what}, as where clocks changed that night: fits ${fitting.join(', ')}` })
+    findings.push({
+      what: 'zone',
+      text: `the hour ${hour}:00 ${what}, as where clocks changed that night: fits ${fitting.join(', ')}`,
+    })
     if (zone !== undefined && !fitting.includes(zone)) {
-      doubts.push({ path: ['zone'], text: `the hour ${hour}:00 ${what}, as in ${fitting.join(', ')}, but not in ${zone}` })
+      doubts.push({
+        path: ['zone'],
+        text: `the hour ${hour}:00 ${what}, as in ${fitting.join(', ')}, but not in ${zone}`,
+      })
     }
   }
   if (zone !== undefined) {
@@ -113,7 +139,10 @@ const clockNights = (ms: Float64Array, zone: string | undefined): { doubts: Doub
       const local = ms[i] as number
       if (Number.isNaN(local) || localTimes(zone, local) !== 0) continue
       const text = new Date(local).toISOString().slice(0, 16).replace('T', ' ')
-      doubts.push({ path: ['zone'], text: `the local time ${text} does not exist in ${zone}, the clocks skipped it: the instrument's clock may stand on UTC or on winter time` })
+      doubts.push({
+        path: ['zone'],
+        text: `the local time ${text} does not exist in ${zone}, the clocks skipped it: the instrument's clock may stand on UTC or on winter time`,
+      })
       break
     }
   }
@@ -121,7 +150,8 @@ const clockNights = (ms: Float64Array, zone: string | undefined): { doubts: Doub
 }
 
 /** The middle of the hour that may have been skipped between two rows. */
-const skippedProbe = (from: number, to: number, step: number): number => (from + step + to) / 2 - (to - from - step > MS_PER_HOUR ? 0 : 1)
+const skippedProbe = (from: number, to: number, step: number): number =>
+  (from + step + to) / 2 - (to - from - step > MS_PER_HOUR ? 0 : 1)
 
 /** How often a zone's clock shows a local time; the days of no change cost one look. */
 const localTimes = (zone: string, local: number): number => {
