@@ -136,7 +136,7 @@ const numberTimes = (fields: readonly Field[]): NumberTime[] => {
     const rising = isRising(good)
     const units = new Set(Array.from(good.slice(0, 500), v => epochUnit(v)))
     const [unit] = units
-    if (unit !== undefined && units.size === 1 && (named || (rising && index === 0))) {
+    if (unit !== undefined && units.size === 1 && (named || (rising && (index === 0 || unit !== 's')))) {
       const span = (good.at(-1) ?? 0) - (good[0] ?? 0)
       found.push({
         index,

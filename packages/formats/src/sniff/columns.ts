@@ -27,7 +27,7 @@ const pointNumber = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
 const commaNumber = /^[+-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?$/
 const wholeNumber = /^[+-]?\d+$/
 const nullPattern =
-  /^(?:null|\(null\)|\[null\]|\\N|nil|none|nan|n\/a|n\.a\.|na|#n\/a(?: n\/a)?|#nv|#nul!|#value!|#div\/0!|#num!|#ref!|-+|—|–|\.+|\?+|\*+|_+|missing|no data|nodata|n\/d|nd|k\.a\.|void|undef|undefined|<na>|nat)$/i
+  /^(?:null|\(null\)|\[null\]|\\N|nil|none|nan|n\/a|n\.a\.|na|#n\/a(?: n\/a)?|#nv|#nul!|#value!|#div\/0!|#num!|#ref!|-+|—|–|\.+|\?+|\*+|_+|missing|no data|nodata|n\/d|nd|k\.a\.|void|undef|undefined|unavailable|unknown|not available|invalid value|<na>|nat)$/i
 const overPattern = /^[+-]?(?:ol|o\.l\.?|ovl|ovld|ofl|over|overflow|overload|overrange|over range|#####+|>+|999\.9\+)$/i
 const underPattern = /^(?:under|underflow|underrange|under range|<+)$/i
 const failPattern =

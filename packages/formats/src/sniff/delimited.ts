@@ -1,6 +1,7 @@
 /** Delimited text: the delimiter, where the table stands, and the csv options that read it. */
 import { createHeader } from '../csv-header.ts'
 import type { Field } from './clock.ts'
+import { classOf } from './columns.ts'
 import { planFields } from './fields.ts'
 import type { Doubt, Draft, Finding, Hints, Settings } from './proposal.ts'
 import { findTable, type Row, type Table } from './table.ts'
@@ -29,8 +30,11 @@ export const findTables = (lines: readonly string[]): Table[] => {
     const table = findTable(lines, delimiter, quote)
     if (!table || table.width < 2 || table.data.length === 0) continue
     // A blank or colon stands in many texts: only plain tables have it as delimiter.
-    const doubtful = delimiter === ' ' || delimiter === ':' ? 0.6 : 1
-    tables.push({ ...table, score: table.score * doubtful })
+    const isDoubtful = delimiter === ' ' || delimiter === ':'
+    const share =
+      table.data.filter(row => row.cells.length === table.width).length / (table.data.length + table.misfits.length)
+    if (isDoubtful && (share < 0.9 || table.data.some(row => / {2}|:$|\|/.test(row.raw)))) continue
+    tables.push({ ...table, score: table.score * (delimiter === ':' ? 0.3 : isDoubtful ? 0.6 : 1) })
   }
   return tables.sort((a, b) => b.score - a.score)
 }
@@ -218,5 +222,7 @@ const tableFindings = (table: Table, settings: Settings): Finding[] => {
 /** A column of numbers without a delimiter. */
 export const singleColumn = (lines: readonly string[]): Table | undefined => {
   const table = findTable(lines, '\u0000', '"')
-  return table && table.width === 1 && table.data.length > 1 ? { ...table, delimiter: ',', score: 0.6 } : undefined
+  if (table?.width !== 1 || table.data.length < 2) return undefined
+  const numbers = table.data.filter(row => classOf(row.cells[0] ?? '') === 'number')
+  return numbers.length >= table.data.length * 0.6 ? { ...table, delimiter: ',', score: 0.6 } : undefined
 }

@@ -186,7 +186,8 @@ const regular = (lines: readonly string[], hints: Hints, encoding: string | unde
     if (had) had.push(list)
     else if (shapes.size < 500) shapes.set(key, [list])
   }
-  const [best] = [...shapes.values()].sort((a, b) => b.length - a.length)
+  const hasNumber = (list: readonly Piece[][]): number => (list[0]?.some(piece => piece.kind === 'number') ? 1 : 0)
+  const [best] = [...shapes.values()].sort((a, b) => hasNumber(b) - hasNumber(a) || b.length - a.length)
   if (!best || best.length < Math.max(2, filled.length * 0.3)) return undefined
   const first = best[0] as Piece[]
   const varies = first.map((_, i) => new Set(best.map(list => list[i]?.text)).size > 1)
@@ -236,8 +237,8 @@ const patternFrom = (first: readonly Piece[], varies: readonly boolean[], n: num
     if (piece.kind === 'number') {
       const unit = unitBehind(first, i)
       if (unit !== undefined) units[group] = unit
-      const gap = /\s/.test(piece.text) ? '\\s*' : ''
-      pattern += `${gap}(?<${group}>[-+]?${gap}${number})`
+      // A minus apart from its number cannot be read with it: such a line does not match and becomes a reject.
+      pattern += /\s/.test(piece.text) ? `\\+?\\s*(?<${group}>-?${number})` : `(?<${group}>[-+]?${number})`
     } else if (piece.kind === 'time') pattern += `(?<${group}>${timeClass(piece.text)})`
     else pattern += `(?<${group}>[\\p{L}_][\\p{L}\\p{N}_]*)`
   }

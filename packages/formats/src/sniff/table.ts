@@ -230,7 +230,8 @@ export const findTable = (lines: readonly string[], delimiter: string, quote: '"
       : (data.length / Math.max(1, rows.length - start)) *
         agreeing *
         (0.25 + typedShare) *
-        (1 + Math.min(width, 20) / 40)
+        (1 + Math.min(width, 20) / 40) *
+        (isLabelled(data, width) ? 0.3 : 1)
   return {
     delimiter,
     quote,
@@ -245,6 +246,18 @@ export const findTable = (lines: readonly string[], delimiter: string, quote: '"
     misfits,
     score,
   }
+}
+
+const label = /^([\p{L}_][\p{L}\p{N}_. -]{0,30}?)\s?[:=]\s?\S/u
+/** Whether cells say what they are (`temp: 21.5`, `hum=40`): lines of labels and values, no table. */
+const isLabelled = (data: readonly Row[], width: number): boolean => {
+  let labelled = 0
+  for (let j = 0; j < width; j++) {
+    const labels = data.slice(0, 50).map(row => label.exec(row.cells[j] ?? '')?.[1])
+    const [first] = labels
+    if (first !== undefined && labels.every(text => text === first) && data.length > 1) labelled++
+  }
+  return labelled > 0 && labelled >= (width - 1) / 2
 }
 
 const dataStart = (rows: readonly Row[], width: number, classes: readonly ColumnClass[]): number | undefined => {

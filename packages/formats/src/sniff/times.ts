@@ -486,6 +486,9 @@ const assumeOrder = (
     hints.zone !== undefined &&
     /^America\/(?!Argentina|Sao|Bogota|Lima|Santiago|Mexico|Caracas)|^US\/|^Pacific\/Honolulu/.test(hints.zone)
   if (can('DMY') && /\d\./.test(sample)) return assumed('DMY', 'dates with dots are written so')
+  const isEastAsian =
+    hints.zone !== undefined && /^Asia\/(?:Tokyo|Seoul|Shanghai|Taipei|Hong_Kong|Chongqing)$/.test(hints.zone)
+  if (can('YMD') && isEastAsian) return assumed('YMD', `the machine stands in ${hints.zone}`)
   if (can('MDY') && hasHalf && american)
     return assumed('MDY', 'the clock has AM and PM and the machine stands in America')
   if (can('DMY') && (hints.decimal === ',' || hints.delimiter === ';')) {
