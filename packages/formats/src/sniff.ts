@@ -13,6 +13,7 @@ import { draftInstruments } from './sniff/instruments.ts'
 import { draftJsonl } from './sniff/json-text.ts'
 import { draftLines } from './sniff/lines-text.ts'
 import { deviceOf, patternOf } from './sniff/names.ts'
+import { presetDraft, withMeaning } from './sniff/presets.ts'
 import type { Draft, Hints, Proposal, SniffInput } from './sniff/proposal.ts'
 import { type Sample, takeSample, wholeLines } from './sniff/sample.ts'
 import { signatureOf } from './sniff/signature.ts'
@@ -52,7 +53,7 @@ export const sniffFile = async (input: SniffInput): Promise<SniffResult> => {
 }
 
 const sniffSample = async (input: SniffInput, sample: Sample, zone: string | undefined): Promise<SniffResult> => {
-  const known = signatureOf(sample, input.name)
+  const known = await signatureOf(sample, input.file, input.name)
   if (typeof known === 'string') return { proposals: [], reason: known }
   if (known) return rank(known, input, undefined, undefined, zone)
   const encoding = guessEncoding(sample, zone)
@@ -73,13 +74,15 @@ const draftText = (lines: readonly string[], hints: Hints, encoding: string | un
   const jsonl = draftJsonl(lines, hints, encoding)
   if (jsonl) return [jsonl]
   const tables = findTables(lines).slice(0, 3)
-  const drafts = tables.map(table => draftCsv(table, lines, hints, encoding))
+  const drafts = tables.flatMap(table => {
+    const draft = withMeaning(draftCsv(table, lines, hints, encoding))
+    const preset = presetDraft(table, draft)
+    return preset ? [preset, draft] : [draft]
+  })
   const isTable = tables.some(table => table.score >= tableScoreMin && /[,;\t|]/.test(table.delimiter))
   drafts.push(...draftLines(lines, hints, encoding, isTable))
-  if (drafts.length === 0) {
-    const single = singleColumn(lines)
-    if (single) drafts.push(draftCsv(single, lines, hints, encoding))
-  }
+  const single = isTable ? undefined : singleColumn(lines)
+  if (single) drafts.push(draftCsv(single, lines, hints, encoding))
   return drafts
 }
 
@@ -121,7 +124,7 @@ const proposalOf = (
   text: string,
 ): Proposal => {
   const device = draft.device ?? deviceOf(input.name)
-  const local = zoneFindings(draft, zone, text)
+  const local = zoneFindings(draft, zone, text, encoding?.label)
   const doubts = [...(encoding?.doubts ?? []), ...draft.doubts, ...local.doubts]
   if (trial.rejects > 0 && trial.firstReject) {
     const { origin, reason } = trial.firstReject

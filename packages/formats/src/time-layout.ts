@@ -179,13 +179,13 @@ const createEpoch = (unit: EpochUnit): TimeReader => {
     for (let k = 0; k < total; k++) {
       const p = k < mark - first ? first + k : first + k + 1
       const d = p < end ? (bytes[p] as number) - 48 : 0
-      if (d < 0 || d > 9) return NO_TIME
+      if (d < 0 || d > 9) return readEpochText(bytes, start, end, shift, at)
       if (k < total - 6) ms = ms * 10 + d
       else ns = ns * 10 + d
     }
     for (let p = mark + 1 + shift; p < end; p++) {
       const d = (bytes[p] as number) - 48
-      if (d < 0 || d > 9) return NO_TIME
+      if (d < 0 || d > 9) return readEpochText(bytes, start, end, shift, at)
     }
     if (negative && (ms > 0 || ns > 0)) {
       ms = ns > 0 ? -ms - 1 : -ms
@@ -196,6 +196,25 @@ const createEpoch = (unit: EpochUnit): TimeReader => {
     at[1] = ns
     return UTC_TIME
   }
+}
+
+const epochText = /^([+-]?)(\d+)(?:[.,](\d*))?(?:[eE]([+-]?\d{1,3}))?$/
+/** A count with an exponent or a decimal comma, as programs for measuring write it: 1.710417600e+09, 0,250000. */
+const readEpochText = (bytes: Uint8Array, start: number, end: number, shift: number, at: Float64Array): Reading => {
+  const m = epochText.exec(String.fromCharCode(...bytes.subarray(start, end)))
+  if (!m) return NO_TIME
+  const [, sign, whole = '', fraction = '', exponent = '0'] = m
+  const digits = `${whole}${fraction}`.replace(/^0+(?=\d)/, '')
+  const zeros = Number(exponent) - fraction.length + shift
+  if (digits !== '0' && digits.length + zeros > 22) return NO_TIME
+  const text = zeros >= 0 ? (digits === '0' ? '0' : digits + '0'.repeat(zeros)) : digits.slice(0, zeros) || '0'
+  const ns = BigInt(sign === '-' ? `-${text}` : text)
+  const rest = ((ns % 1_000_000n) + 1_000_000n) % 1_000_000n
+  const ms = Number((ns - rest) / 1_000_000n)
+  if (!inRange(ms)) return NO_TIME
+  at[0] = ms
+  at[1] = Number(rest)
+  return UTC_TIME
 }
 
 /** Days since 1899-12-30 and their fraction, local, to the ms. */

@@ -3,7 +3,7 @@ import type { Json } from '@penstock/frame'
 import { isNumber, numberOf } from './columns.ts'
 import type { Doubt, Finding, Hints, Settings } from './proposal.ts'
 import { startOf } from './start.ts'
-import { type EpochUnit, epochUnit, guessTimes, type TimeGuess, timeName } from './times.ts'
+import { type EpochUnit, epochUnit, guessCompactClocks, guessTimes, type TimeGuess, timeName } from './times.ts'
 import { splitUnit } from './units.ts'
 
 /** One field of the records, with its texts in the rows of the sample. */
@@ -47,6 +47,8 @@ const wrongName =
 const rightName =
   /^(?:time ?stamp|timestamp|date ?time|datetime|time|zeitstempel|zeit|datum\/uhrzeit|date\/time|date and time|horodatage|fecha y hora|fecha\/hora|date|日時)\b/i
 
+const clockName = /^(?:time|zeit|uhrzeit|heure|hora|ora|時刻)\b/i
+
 /** Texts that fill the field; a long column is looked at in part. */
 const filled = (texts: readonly string[]): string[] =>
   texts.filter(text => text.trim() !== '' && !/^(?:null|nan|n\/a|-)$/i.test(text.trim()))
@@ -58,7 +60,7 @@ const textTimes = (fields: readonly Field[], hints: Hints): Candidate[] => {
     if (texts.length === 0 || texts.length < field.texts.length * 0.3) continue
     const plainNumbers = texts.every(text => isNumber(text.trim(), '.'))
     if (plainNumbers && !isCompactDate(texts, field.name)) continue
-    const guess = guessTimes(texts, hints)
+    const guess = (clockName.test(field.name) ? guessCompactClocks(texts) : undefined) ?? guessTimes(texts, hints)
     if (!guess || isTimeless(guess)) continue
     const { length } = texts
     const distinct = new Set(texts.slice(0, 200)).size
@@ -115,11 +117,9 @@ const unitNames: [RegExp, EpochUnit | 'min' | 'h' | 'd'][] = [
 ]
 const unitOf = (field: Field): EpochUnit | 'min' | 'h' | 'd' | undefined => {
   const { name, unit } = splitUnit(field.name)
-  const text =
-    field.unit ??
-    unit ??
-    /(?:[_ ./]|^)(s|sec|seconds?|ms|millis|us|micros|ns|min|minutes?|hours?|h)$/i.exec(name)?.[1] ??
-    ''
+  const said = /^(?:seconds?|secs?|milliseconds?|msec|minutes?|hours?|microseconds?)$/i.exec(name.trim())?.[0]
+  const behind = timeName.test(name) ? /[_ ./](s|sec|ms|us|ns|min|h)$/i.exec(name)?.[1] : undefined
+  const text = field.unit ?? unit ?? said ?? behind ?? ''
   return unitNames.find(([pattern]) => pattern.test(text.replace(/[[\]()]/g, '')))?.[1]
 }
 
@@ -136,7 +136,7 @@ const numberTimes = (fields: readonly Field[]): NumberTime[] => {
     const rising = isRising(good)
     const units = new Set(Array.from(good.slice(0, 500), v => epochUnit(v)))
     const [unit] = units
-    if (unit !== undefined && units.size === 1 && (named || (rising && index === 0))) {
+    if (unit !== undefined && units.size === 1 && (named || (rising && (index === 0 || unit !== 's')))) {
       const span = (good.at(-1) ?? 0) - (good[0] ?? 0)
       found.push({
         index,
@@ -155,8 +155,10 @@ const numberTimes = (fields: readonly Field[]): NumberTime[] => {
       continue
     }
     const per = unitOf(field)
-    const isCounter = rising && good.length > 1 && (named || per !== undefined) && !/date|datum|epoch/i.test(field.name)
-    if (isCounter && (index < 3 || named)) {
+    const isTimeLike = named || /^(?:t|x)$/i.test(splitUnit(field.name).name) || isUnitWord(field.name)
+    const isCounter =
+      rising && good.length > 1 && (named || (per !== undefined && isTimeLike)) && !/date|datum|epoch/i.test(field.name)
+    if (isCounter) {
       const known = per === 's' || per === 'ms' || per === 'us' || per === 'ns' ? per : 's'
       found.push({
         index,
@@ -171,6 +173,9 @@ const numberTimes = (fields: readonly Field[]): NumberTime[] => {
   }
   return found.sort((a, b) => b.score - a.score)
 }
+
+const isUnitWord = (name: string): boolean =>
+  unitNames.some(([pattern]) => name.trim().length > 1 && pattern.test(name.trim()))
 
 const isRising = (values: Float64Array): boolean => {
   let up = 0
@@ -364,7 +369,9 @@ const fromExcel = (n: NumberTime): ClockGuess => {
 /** A counter needs the moment of its 0: from the metadata or the name of the file, else rows have no time. */
 const fromCounter = (n: NumberTime, hints: Hints): ClockGuess => {
   const { field } = n
-  const isPlain = field.texts.every(text => text.trim() === '' || /^[+-]?\d+(?:\.\d*)?$/.test(text.trim()))
+  const isPlain = field.texts.every(
+    text => text.trim() === '' || /^[+-]?\d+(?:[.,]\d*)?(?:[eE][+-]?\d+)?$/.test(text.trim()),
+  )
   const start = startOf(hints)
   const readable = isPlain && ['s', 'ms', 'us', 'ns', ''].includes(n.per)
   if (start && readable) {

@@ -27,7 +27,7 @@ const pointNumber = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
 const commaNumber = /^[+-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?$/
 const wholeNumber = /^[+-]?\d+$/
 const nullPattern =
-  /^(?:null|\(null\)|\[null\]|\\N|nil|none|nan|n\/a|n\.a\.|na|#n\/a(?: n\/a)?|#nv|#nul!|#value!|#div\/0!|#num!|#ref!|-+|—|–|\.+|\?+|\*+|_+|missing|no data|nodata|n\/d|nd|k\.a\.|void|undef|undefined|<na>|nat)$/i
+  /^(?:null|\(null\)|\[null\]|\\N|nil|none|nan|n\/a|n\.a\.|na|#n\/a(?: n\/a)?|#nv|#nul!|#value!|#div\/0!|#num!|#ref!|-+|—|–|\.+|\?+|\*+|_+|missing|no data|nodata|n\/d|nd|k\.a\.|void|undef|undefined|unavailable|unknown|not available|invalid value|<na>|nat)$/i
 const overPattern = /^[+-]?(?:ol|o\.l\.?|ovl|ovld|ofl|over|overflow|overload|overrange|over range|#####+|>+|999\.9\+)$/i
 const underPattern = /^(?:under|underflow|underrange|under range|<+)$/i
 const failPattern =
@@ -77,6 +77,7 @@ interface Tally {
   textSamples: Set<string>
   distinct: Set<string>
   grouped: number
+  measures: number
 }
 
 const add = (map: Map<string, number>, text: string): void => {
@@ -97,6 +98,7 @@ const tally = (texts: readonly string[]): Tally => {
     textSamples: new Set(),
     distinct: new Set(),
     grouped: 0,
+    measures: 0,
   }
   for (const raw of texts) {
     const text = raw.trim()
@@ -111,6 +113,7 @@ const tally = (texts: readonly string[]): Tally => {
       if (falsePattern.test(text) || falseWords.test(text)) add(t.falses, text)
       if (saysState(text) !== undefined || saysNotANumber(text)) add(t.states, text)
       if (/^[+-]?\d{1,3}(?:([ '’.,\u00a0\u202f])\d{3})(?:\1\d{3})*(?:[.,]\d+)?$/.test(text)) t.grouped++
+      if (/^[+-]?\d+(?:[.,]\d+)?\s*[\p{L}°%µΩ][^\d]{0,8}$/u.test(text)) t.measures++
       t.texts++
       if (t.textSamples.size < 8) t.textSamples.add(text)
     }
@@ -154,7 +157,10 @@ export const guessColumn = (texts: readonly string[], decimal: '.' | ','): Colum
     }
   }
   const doubts: string[] = []
-  if (t.grouped >= filled * 0.5) {
+  if (t.measures >= filled * 0.5) {
+    const [first = ''] = t.textSamples
+    doubts.push(`"${first}" is a number with its unit in the cell, which is kept as text: export it without`)
+  } else if (t.grouped >= filled * 0.5) {
     const [first = ''] = t.textSamples
     doubts.push(
       `"${first}" looks like a number with a mark between thousands, which is kept as text: export it without`,

@@ -1,6 +1,7 @@
 /** Delimited text: the delimiter, where the table stands, and the csv options that read it. */
 import { createHeader } from '../csv-header.ts'
 import type { Field } from './clock.ts'
+import { classOf } from './columns.ts'
 import { planFields } from './fields.ts'
 import type { Doubt, Draft, Finding, Hints, Settings } from './proposal.ts'
 import { findTable, type Row, type Table } from './table.ts'
@@ -29,8 +30,11 @@ export const findTables = (lines: readonly string[]): Table[] => {
     const table = findTable(lines, delimiter, quote)
     if (!table || table.width < 2 || table.data.length === 0) continue
     // A blank or colon stands in many texts: only plain tables have it as delimiter.
-    const doubtful = delimiter === ' ' || delimiter === ':' ? 0.6 : 1
-    tables.push({ ...table, score: table.score * doubtful })
+    const isDoubtful = delimiter === ' ' || delimiter === ':'
+    const share =
+      table.data.filter(row => row.cells.length === table.width).length / (table.data.length + table.misfits.length)
+    if (isDoubtful && (share < 0.9 || table.data.some(row => / {2}|:$|\|/.test(row.raw)))) continue
+    tables.push({ ...table, score: table.score * (delimiter === ':' ? 0.3 : isDoubtful ? 0.6 : 1) })
   }
   return tables.sort((a, b) => b.score - a.score)
 }
@@ -42,6 +46,8 @@ interface HeadPlan {
   header: Settings | boolean
   /** By which the columns are referred to: names, or positions where there are none. */
   names: (string | undefined)[]
+  /** As the file has them; undefined where it has none. */
+  own: (string | undefined)[]
   onlyByCount: boolean
 }
 
@@ -55,15 +61,17 @@ const planHead = (table: Table, lines: readonly string[]): HeadPlan => {
     return {
       header: skip === 0 ? false : { ...skipTo(table, lines, first.line, first), names: false },
       names: new Array(width).fill(undefined),
+      own: [],
       onlyByCount: skip > 0,
     }
   }
-  const shifted = !table.namesInComment && names.cells.length === width - 1
+  const lastIsEmpty = table.data.every(row => (row.cells[width - 1] ?? '') === '')
+  const shifted = !table.namesInComment && names.cells.length === width - 1 && !lastIsEmpty
   const texts = shifted ? ['', ...names.cells] : names.cells
   const numbered =
     createHeader({ skip: 0, after: undefined, names: texts, units: false, unitsInNames: false }).names() ?? []
   const padded = Array.from({ length: width }, (_, i) => numbered[i] || undefined)
-  const own = table.namesInComment || between.length > 0 || shifted || texts.length < width
+  const own = table.namesInComment || between.length > 0 || shifted || (texts.length < width && !lastIsEmpty)
   if (own) {
     const explicit = padded.map((name, i) => name ?? `column${i + 1}`)
     const before = table.namesInComment ? firstLineToSkip(table, first) : first.line - 1
@@ -72,10 +80,12 @@ const planHead = (table: Table, lines: readonly string[]): HeadPlan => {
     return {
       header: { ...place, names: explicit },
       names: explicit,
+      own: padded,
       onlyByCount: 'skip' in place && table.above.length > 0,
     }
   }
-  if (table.above.length === 0) return { header: units ? { units: true } : true, names: padded, onlyByCount: false }
+  if (table.above.length === 0)
+    return { header: units ? { units: true } : true, names: padded, own: padded, onlyByCount: false }
   const place = skipTo(table, lines, names.line, names)
   const line = names.raw.trimEnd()
   // A block above the names may be longer in another file: the line of names itself says where it ends.
@@ -88,10 +98,16 @@ const planHead = (table: Table, lines: readonly string[]): HeadPlan => {
     return {
       header: { after: line, names: padded as string[], ...(units && { units: true }) },
       names: padded,
+      own: padded,
       onlyByCount: false,
     }
   }
-  return { header: { ...place, ...(units && { units: true }) }, names: padded, onlyByCount: 'skip' in place }
+  return {
+    header: { ...place, ...(units && { units: true }) },
+    names: padded,
+    own: padded,
+    onlyByCount: 'skip' in place,
+  }
 }
 const afterCharsMax = 240
 
@@ -141,12 +157,12 @@ export const draftCsv = (table: Table, lines: readonly string[], hints: Hints, e
     const unit = table.units?.cells[j]
     return {
       ref: name === undefined || name === '' ? j + 1 : name,
-      name: table.names === undefined ? '' : (name ?? ''),
+      name: head.own[j] ?? '',
       ...(unit !== undefined && unit !== '' && { unit }),
       texts: table.data.map(row => row.cells[j] ?? ''),
     }
   })
-  const plan = planFields(fields, own, true)
+  const plan = planFields(fields, own, table.delimiter !== ',')
   const format: Settings = {
     kind: 'csv',
     ...(encoding !== undefined && { encoding }),
@@ -206,5 +222,7 @@ const tableFindings = (table: Table, settings: Settings): Finding[] => {
 /** A column of numbers without a delimiter. */
 export const singleColumn = (lines: readonly string[]): Table | undefined => {
   const table = findTable(lines, '\u0000', '"')
-  return table && table.width === 1 && table.data.length > 1 ? { ...table, delimiter: ',', score: 0.2 } : undefined
+  if (table?.width !== 1 || table.data.length < 2) return undefined
+  const numbers = table.data.filter(row => classOf(row.cells[0] ?? '') === 'number')
+  return numbers.length >= table.data.length * 0.6 ? { ...table, delimiter: ',', score: 0.6 } : undefined
 }

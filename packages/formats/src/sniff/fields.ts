@@ -153,9 +153,12 @@ const decimalOf = (guesses: readonly ColumnGuess[]): '.' | ',' => {
 const continuous =
   /^(?:°C|°F|K|%|V|mV|µV|A|mA|µA|nA|pA|W|kW|Pa|hPa|kPa|bar|mbar|psi|s|ms|m|mm|cm|km|m\/s|km\/h|°|g|kg|mg|Hz|kHz|MHz|l|L|ml|l\/min|ppm|ppb|Ω|ohm|lux|lx|Torr|mTorr|sccm|N|J|kWh|dB|dBm|nm|µm|W\/m²|hours|min|µS\/cm|%RH|rh|%rh)$/i
 const continuousName =
-  /temp|druck|press|volt|spannung|current|strom|power|leistung|humid|feucht|speed|level|weight|gewicht|flow|durchfluss|lat|lon|\balt|angle|dist/i
+  /temp|druck|press|volt|spannung|current|strom|power|leistung|\bhum|feucht|speed|level|weight|gewicht|flow|durchfluss|lat|lon|\balt|angle|dist/i
 const countName =
   /count|index|\bno\b|no\.|\bnr\b|num|id$|seq|cycle|code|status|state|flag|quality|channel|pulses?|events?|visits|sum$|quantity|anzahl|satellites|\bsats?\b|day|year|month|week/i
+
+/** What rows of units hold where there is none: TS and RN are Campbell's for time and record number. */
+const noUnit = /^(?:-+|TS|RN|none|n\/a|\[\]|text|string)$/i
 
 const uniqueName = (wanted: string, taken: Set<string>): string => {
   let name = wanted
@@ -172,8 +175,8 @@ const controls = /[\u0000-\u001f\u007f]+/g
 const columnSettings = (field: Field, guess: ColumnGuess, decimal: '.' | ',', taken: Set<string>) => {
   const split = splitUnit(field.name)
   const rowUnit = field.unit?.replace(/^[[({]\s*|\s*[\])}]$/g, '').trim()
-  const unit = rowUnit !== undefined && rowUnit !== '' && rowUnit !== '-' ? spellUnit(rowUnit) : split.unit
-  const plain = field.name === '' ? `column${typeof field.ref === 'number' ? field.ref : ''}` : split.name
+  const unit = rowUnit !== undefined && rowUnit !== '' && !noUnit.test(rowUnit) ? spellUnit(rowUnit) : split.unit
+  const plain = field.name === '' ? (typeof field.ref === 'number' ? `column${field.ref}` : field.ref) : split.name
   // Where names without their units are equal, they keep them.
   const wanted = taken.has(plain) ? field.name : plain
   const name = uniqueName((wanted || 'column').replace(controls, ' ').slice(0, LIMITS.nameCharsMax - 8), taken)

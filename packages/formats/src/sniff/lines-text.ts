@@ -186,7 +186,8 @@ const regular = (lines: readonly string[], hints: Hints, encoding: string | unde
     if (had) had.push(list)
     else if (shapes.size < 500) shapes.set(key, [list])
   }
-  const [best] = [...shapes.values()].sort((a, b) => b.length - a.length)
+  const hasNumber = (list: readonly Piece[][]): number => (list[0]?.some(piece => piece.kind === 'number') ? 1 : 0)
+  const [best] = [...shapes.values()].sort((a, b) => hasNumber(b) - hasNumber(a) || b.length - a.length)
   if (!best || best.length < Math.max(2, filled.length * 0.3)) return undefined
   const first = best[0] as Piece[]
   const varies = first.map((_, i) => new Set(best.map(list => list[i]?.text)).size > 1)
@@ -216,6 +217,9 @@ const patternFrom = (first: readonly Piece[], varies: readonly boolean[], n: num
   const taken = new Set<string>()
   const groups: string[] = []
   const units: Record<string, string> = {}
+  // A mark that may stand in a number and between numbers would let the pattern try every cut.
+  const mark = first.some(piece => piece.kind === 'number' && piece.text.includes(',')) ? ',' : '\\.'
+  const number = `(?:\\d+(?:${mark}\\d*)?|${mark}\\d+)(?:[eE][-+]?\\d+)?`
   let pattern = '^'
   for (const [i, piece] of first.entries()) {
     const isGroup =
@@ -233,18 +237,25 @@ const patternFrom = (first: readonly Piece[], varies: readonly boolean[], n: num
     if (piece.kind === 'number') {
       const unit = unitBehind(first, i)
       if (unit !== undefined) units[group] = unit
-      pattern += /\s/.test(piece.text)
-        ? `\\s*(?<${group}>[-+]?\\s*[\\d.,]+(?:[eE][-+]?\\d+)?)`
-        : `(?<${group}>[-+]?[\\d.,]+(?:[eE][-+]?\\d+)?)`
+      // A minus apart from its number cannot be read with it: such a line does not match and becomes a reject.
+      pattern += /\s/.test(piece.text) ? `\\+?\\s*(?<${group}>-?${number})` : `(?<${group}>[-+]?${number})`
     } else if (piece.kind === 'time') pattern += `(?<${group}>${timeClass(piece.text)})`
     else pattern += `(?<${group}>[\\p{L}_][\\p{L}\\p{N}_]*)`
   }
   return { pattern: `${pattern}\\s*$`, groups, units }
 }
-const timeClass = (text: string): string =>
-  /\s/.test(text)
-    ? `\\d\\S*(?: [\\d:.,]+\\S*)${'(?: [AaPp][Mm])'.repeat(/[AaPp][Mm]$/.test(text) ? 1 : 0)}`
-    : '\\d\\S*?'
+/** The pattern of a time as it is written, its numbers one digit shorter or longer, its fraction there or not. */
+const timeClass = (text: string): string => {
+  const [whole = text, fraction] = text.split(/(?<=:\d\d)[.,](?=\d)/)
+  const classes = (part: string): string =>
+    part.replace(/\d+|[A-Za-z]+|[^\dA-Za-z]/g, piece => {
+      if (/\d/.test(piece)) return piece.length <= 2 ? '\\d{1,2}' : '\\d+'
+      if (/[A-Za-z]/.test(piece)) return '[A-Za-z]+'
+      return piece === '+' || (piece === '-' && part !== text && part === fraction) ? '[-+]' : escaped(piece)
+    })
+  const behind = (fraction ?? '').replace(/^\d+/, '')
+  return `${classes(whole)}(?:[.,]\\d+)?${behind === '' ? '' : classes(behind)}`
+}
 
 const isLabelled = (list: readonly Piece[], i: number): boolean => /^[=:]$/.test(list[i - 1]?.text ?? '')
 

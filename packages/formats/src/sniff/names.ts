@@ -6,7 +6,8 @@ const dateParts = [
   /(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?[-_ ]?\d{1,2}[-_ ,]+\d{2,4}/gi,
   /\d{1,2}[-_ ]?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?[-_ ]?\d{2,4}/gi,
   /\d{1,4}[-_.]\d{1,2}[-_.]\d{1,4}/g,
-  /\d+/g,
+  // Numbers of runs: by themselves, at the end, or of three digits and more; not the 2 of CO2.
+  /(?<![\p{L}\d])\d+(?![\p{L}\d])|\d{3,}|(?<=\p{L})\d+$/gu,
 ]
 
 /** The glob that matches this file and its like: dates and numbers become `*`. */
@@ -26,6 +27,7 @@ export const deviceOf = (name: string): string | undefined => {
   const dot = name.lastIndexOf('.')
   let stem = dot > 0 ? name.slice(0, dot) : name
   for (const part of dateParts.slice(0, -1)) stem = stem.replace(part, ' ')
+  stem = stem.replace(/[\s_.,;()[\]{}#+~-]+/gu, ' ')
   stem = stem
     .replace(/(?<![\p{L}\d])\d+(?![\p{L}\d])/gu, ' ')
     .replace(/\b(?:export|log|data|daten|messung|run|file|copy|kopie|new|neu|final|short|test|sample|time)\b/giu, ' ')

@@ -1,6 +1,9 @@
 /** Files that say what they are with their first bytes. */
+
+import type { FileBytes } from '../decoder.ts'
 import type { Draft } from './proposal.ts'
 import type { Sample } from './sample.ts'
+import { draftTdms } from './tdms-draft.ts'
 
 const starts = (bytes: Uint8Array, text: string): boolean => {
   for (let i = 0; i < text.length; i++) if (bytes[i] !== text.charCodeAt(i)) return false
@@ -30,9 +33,15 @@ const refused: [string, string][] = [
 ]
 
 /** Drafts of a binary format, one sentence where it is not read, undefined where the bytes may be text. */
-export const signatureOf = (sample: Sample, _name: string): Draft[] | string | undefined => {
+export const signatureOf = async (
+  sample: Sample,
+  file: FileBytes,
+  name: string,
+): Promise<Draft[] | string | undefined> => {
   const { head } = sample
   if (head.every(byte => byte === 0)) return 'the file holds only zeros: was it written while the power failed?'
+  if (starts(head, 'TDSm')) return draftTdms(file, name)
+  if (starts(head, 'TDSh')) return 'the file is the index of a TDMS file (.tdms_index): take the .tdms file beside it'
   const found = refused.find(([mark]) => starts(head, mark))
   return found?.[1]
 }

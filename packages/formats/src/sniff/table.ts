@@ -99,8 +99,10 @@ const classOfCell = (text: string): ColumnClass => {
 /** What most cells of each column are, by the rows of that width. */
 const columnClasses = (rows: readonly Row[], width: number): ColumnClass[] => {
   const counts = Array.from({ length: width }, () => ({ number: 0, time: 0, text: 0, hole: 0 }))
+  // What stands above may be longer than the data; the end is data, but for a line or two.
+  const seenMax = Math.min(400, Math.max(4, Math.floor(rows.filter(row => row.cells.length === width).length / 3)))
   let seen = 0
-  for (let i = rows.length - 1; i >= 0 && seen < 300; i--) {
+  for (let i = rows.length - 1; i >= 0 && seen < seenMax; i--) {
     const { cells } = rows[i] as Row
     if (cells.length !== width) continue
     seen++
@@ -114,10 +116,10 @@ const columnClasses = (rows: readonly Row[], width: number): ColumnClass[] => {
   })
 }
 
-/** The width that most rows of the lower part have. */
+/** The width that most rows of the lower half have. */
 const widthOf = (rows: readonly Row[]): number => {
   const counts = new Map<number, number>()
-  const from = rows.length >= 8 ? rows.length >> 2 : 0
+  const from = rows.length >= 8 ? rows.length >> 1 : 0
   for (const row of rows.slice(from)) counts.set(row.cells.length, (counts.get(row.cells.length) ?? 0) + 1)
   let best = 0
   let most = 0
@@ -137,7 +139,7 @@ const filledLength = (cells: readonly string[]): number => {
 }
 
 /** Whether a row is one of data: as wide, its numbers and times where those of the others are. */
-const fits = (row: Row, width: number, classes: readonly ColumnClass[]): boolean => {
+const fits = (row: Row, width: number, classes: readonly ColumnClass[], isFirst = false): boolean => {
   if (filledLength(row.cells) > width || row.cells.length < width - 1) return false
   if (row.cells.length < width && classes[width - 1] !== 'hole') return false
   let typed = 0
@@ -150,13 +152,16 @@ const fits = (row: Row, width: number, classes: readonly ColumnClass[]): boolean
     const found = classOfCell(row.cells[j] ?? '')
     if (found === 'hole') continue
     if (found === wanted || (wanted === 'time' && found === 'number')) typed++
+    // Where a time is due, a word is the name of its column.
+    else if (wanted === 'time') return false
     else wrong++
   }
   if (typedColumns === 0) return row.cells.length === width
-  return typed > 0 && wrong <= typed / 2
+  // Behind the first row of data a cell may be odd; the rows above it must not be taken for it.
+  return typed > 0 && wrong <= typed / (isFirst ? 4 : 2)
 }
 
-const commentMarks = ['#', '//', '%', '!', '*', ';', '$', '>', '"#', '@'] as const
+const commentMarks = ['#', '//', '%', '!', '*', ';', '$', '>', '@'] as const
 
 /** A mark with which some lines begin that are no data. */
 const commentOf = (lines: readonly string[], delimiter: string): string | undefined => {
@@ -225,7 +230,8 @@ export const findTable = (lines: readonly string[], delimiter: string, quote: '"
       : (data.length / Math.max(1, rows.length - start)) *
         agreeing *
         (0.25 + typedShare) *
-        (1 + Math.min(width, 20) / 40)
+        (1 + Math.min(width, 20) / 40) *
+        (isLabelled(data, width) ? 0.3 : 1)
   return {
     delimiter,
     quote,
@@ -242,8 +248,20 @@ export const findTable = (lines: readonly string[], delimiter: string, quote: '"
   }
 }
 
+const label = /^([\p{L}_][\p{L}\p{N}_. -]{0,30}?)\s?[:=]\s?\S/u
+/** Whether cells say what they are (`temp: 21.5`, `hum=40`): lines of labels and values, no table. */
+const isLabelled = (data: readonly Row[], width: number): boolean => {
+  let labelled = 0
+  for (let j = 0; j < width; j++) {
+    const labels = data.slice(0, 50).map(row => label.exec(row.cells[j] ?? '')?.[1])
+    const [first] = labels
+    if (first !== undefined && labels.every(text => text === first) && data.length > 1) labelled++
+  }
+  return labelled > 0 && labelled >= (width - 1) / 2
+}
+
 const dataStart = (rows: readonly Row[], width: number, classes: readonly ColumnClass[]): number | undefined => {
-  const good = rows.map(row => fits(row, width, classes))
+  const good = rows.map(row => fits(row, width, classes, true))
   for (let i = 0; i < rows.length; i++) {
     if (!good[i]) continue
     const ahead = good.slice(i, i + 8)

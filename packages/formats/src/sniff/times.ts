@@ -408,6 +408,8 @@ const withFraction = (layout: string, fractions: ReadonlySet<number>): string =>
   return fractions.size === 1 && only > 1 ? layout.replace(/S(?!S)(?=[^S]*$)/, 'S'.repeat(only)) : layout
 }
 
+const dayMs = 86_400_000
+
 /** How well times go on: few steps back, steps alike. Smaller is better. */
 const disorder = (ms: Float64Array): number => {
   const steps: number[] = []
@@ -424,11 +426,11 @@ const disorder = (ms: Float64Array): number => {
   if (steps.length === 0) return 0
   steps.sort((a, b) => a - b)
   const median = steps[steps.length >> 1] ?? 0
-  const mean = steps.reduce((a, b) => a + b, 0) / steps.length
-  return back / steps.length + Math.min(1, Math.log10(1 + mean / Math.max(1, median)) / 10)
+  const sum = steps.reduce((a, b) => a + b, 0)
+  const uneven = Math.log10(1 + sum / steps.length / Math.max(1, median)) / 10
+  // Rows that belong together lie close together: a month is a longer step than a day.
+  return back / steps.length + Math.min(1, uneven) + Math.log10(1 + sum / dayMs) / 20
 }
-
-const dayMs = 86_400_000
 
 /** Which order of day and month, and what it rests on. */
 const chooseOrder = (
@@ -443,7 +445,7 @@ const chooseOrder = (
   let left = orders.filter(order => of(order).read >= most * 0.995)
   if (left.length > 1) {
     const best = Math.min(...left.map(order => disorder(of(order).ms)))
-    left = left.filter(order => disorder(of(order).ms) <= best + 1e-3)
+    left = left.filter(order => disorder(of(order).ms) <= best + 0.02)
   }
   const [first, ...others] = left
   if (first === undefined) return { order: orders[0] ?? 'YMD' }
@@ -484,6 +486,9 @@ const assumeOrder = (
     hints.zone !== undefined &&
     /^America\/(?!Argentina|Sao|Bogota|Lima|Santiago|Mexico|Caracas)|^US\/|^Pacific\/Honolulu/.test(hints.zone)
   if (can('DMY') && /\d\./.test(sample)) return assumed('DMY', 'dates with dots are written so')
+  const isEastAsian =
+    hints.zone !== undefined && /^Asia\/(?:Tokyo|Seoul|Shanghai|Taipei|Hong_Kong|Chongqing)$/.test(hints.zone)
+  if (can('YMD') && isEastAsian) return assumed('YMD', `the machine stands in ${hints.zone}`)
   if (can('MDY') && hasHalf && american)
     return assumed('MDY', 'the clock has AM and PM and the machine stands in America')
   if (can('DMY') && (hints.decimal === ',' || hints.delimiter === ';')) {
@@ -552,12 +557,27 @@ export const guessTimes = (texts: readonly string[], hints: Hints): TimeGuess | 
   }
 }
 
+/** Times of day without marks: HHmmss and what is behind the second. */
+export const guessCompactClocks = (texts: readonly string[]): TimeGuess | undefined => {
+  const pattern = /^([01]\d|2[0-3])([0-5]\d)([0-5]\d)(?:\.(\d{1,9}))?$/
+  const found = texts.map(text => pattern.exec(text.trim()))
+  const share = found.filter(Boolean).length / texts.length
+  if (share < 0.9) return undefined
+  const lengths = new Set(found.flatMap(m => (m ? [m[4]?.length ?? 0] : [])))
+  const [digits = 0] = lengths
+  const fraction = lengths.size > 1 ? '.S' : digits === 0 ? '' : `.${'S'.repeat(digits)}`
+  const ms = Float64Array.from(found, m =>
+    m ? Date.UTC(2000, 0, 1, Number(m[1]), Number(m[2]), Number(m[3])) + Number(`0.${m[4] ?? 0}`) * 1000 : Number.NaN,
+  )
+  return { part: 'time', layouts: [`HHmmss${fraction}`], share, hasOffset: false, isMixed: false, ms, doubts: [] }
+}
+
 /** Whether a text looks like a time, without asking which: for telling data from header. */
 export const looksLikeTime = (text: string): boolean => shapeOf(text.trim()) !== undefined
 
 /** Names that columns of times have. */
 export const timeName =
-  /(?:^|[^\p{L}])(?:date|time|timestamp|time_?stamp|datetime|date_?time|datum|zeit|zeitpunkt|zeitstempel|uhrzeit|tag|heure|horodatage|jour|fecha|hora|data|ora|tid|tijd|ts|utc|epoch|unix|t|elapsed|when|clock|x_value|日時|日付|時刻|時間)(?:$|[^\p{L}])|time$|zeit|timestamp|datetime|date$|[a-z](?:Date|Time|Ts|At)(?:$|[^a-z])/iu
+  /(?:^|[^\p{L}])(?:date|time|timestamp|time_?stamp|datetime|date_?time|datum|zeit|zeitpunkt|zeitstempel|uhrzeit|tag|heure|horodatage|jour|fecha|hora|data|ora|tid|tijd|ts|utc|epoch|unix|elapsed|when|clock|x_value|日時|日付|時刻|時間)(?:$|[^\p{L}])|time$|zeit|timestamp|datetime|date$|[a-z](?:Date|Time|Ts|At)(?:$|[^a-z])/iu
 
 export type EpochUnit = 's' | 'ms' | 'us' | 'ns'
 

@@ -118,5 +118,5 @@ export const scoreOf = (trial: Trial, draft: Draft): number => {
     ['we7000', 'tdms', 'lta', 'protem', 'oceanview'].includes(String(draft.format.kind))
       ? 1
       : 0.7
-  return read * read * typed * timed * (0.6 + 0.4 * trial.filled) * Math.min(3, 0.5 + draft.weight)
+  return read * read * typed * timed * (0.6 + 0.4 * trial.filled) * Math.min(4, 0.5 + draft.weight)
 }

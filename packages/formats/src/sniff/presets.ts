@@ -1,0 +1,72 @@
+/** Tables that are known by the names of their columns: what the names mean beyond what the cells show. */
+import type { PresetName } from '../presets.ts'
+import type { Draft, Settings } from './proposal.ts'
+import type { Table } from './table.ts'
+
+const isMap = (value: unknown): value is Settings =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Visitors by hour and sensor: −1 could not be measured, −2 closed; a row without its count is none. */
+const storeCounts = (draft: Draft): Draft => {
+  const { columns, time, tags } = draft.format
+  if (draft.format.kind !== 'csv' || !isMap(columns) || !isMap(time) || !isMap(tags)) return draft
+  const isCounts =
+    columns.count !== undefined &&
+    time.hour === 'hour' &&
+    isMap(tags.site) &&
+    isMap(tags.device) &&
+    tags.device.column === 'sensor_id'
+  if (!isCounts) return draft
+  const count = { type: 'int', required: true, status: { '-1': 'failed', '-2': 'closed' } }
+  return {
+    ...draft,
+    stream: 'count',
+    format: { ...draft.format, columns: { ...columns, count } },
+    doubts: [
+      ...draft.doubts,
+      {
+        path: ['format', 'columns', 'count'],
+        text: 'store counts, by the names of the columns: −1 is read as failed, −2 as closed, and a row without a count is a reject',
+      },
+    ],
+    findings: [{ what: 'format', text: 'store counts: date, hour, shop, sensor_id, count' }, ...draft.findings],
+  }
+}
+
+/** Columns by which the file of a preset is known. */
+const presetColumns: readonly [PresetName, readonly string[]][] = [
+  ['pmt', ['Time', 'PMT Current (A)', 'ROI Sum', 'Coil (1:ON 0:OFF)']],
+  ['gauge', ['Timestamp', 'Rb disp.', 'Neut.']],
+  ['coil', ['Time', 'CoilOperation']],
+  ['ion', ['Timestamp', 'Fr Beamline', 'FC', 'Center', 'Surrounding']],
+  ['store-counts', ['date', 'hour', 'shop', 'sensor_id', 'count', 'units']],
+]
+
+const streams: Partial<Record<PresetName, string>> = {
+  gauge: 'pressure',
+  coil: 'coil',
+  ion: 'beam',
+  pmt: 'pmt',
+  'store-counts': 'count',
+}
+
+/** A draft of a preset, where the names of a table are those of one. It stands beside the table's own draft, and the sample decides. */
+export const presetDraft = (table: Table, draft: Draft): Draft | undefined => {
+  const names = table.names?.cells
+  if (!names || table.above.length > 0 || table.units) return undefined
+  const found = presetColumns.find(([, columns]) => columns.every(column => names.includes(column)))
+  if (!found) return undefined
+  const [preset] = found
+  const { encoding } = draft.format
+  return {
+    ...draft,
+    stream: streams[preset] ?? draft.stream,
+    format: { kind: 'csv', ...(encoding !== undefined && { encoding }), preset },
+    doubts: draft.doubts.filter(doubt => doubt.path[1] !== 'columns' && doubt.path[1] !== 'sameTime'),
+    findings: [{ what: 'format', text: `the preset ${preset}, by the names of its columns` }, ...draft.findings],
+    weight: 2.4,
+  }
+}
+
+/** What a table's draft gains from what its names mean. */
+export const withMeaning = (draft: Draft): Draft => storeCounts(draft)
