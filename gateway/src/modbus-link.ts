@@ -219,10 +219,6 @@ const createLoss = (stream: Duplex): Loss => {
     isLost: () => isLost,
     lose,
     async orElse(promise) {
-      if (isLost) {
-        promise.catch(() => {})
-        throw new LinkLostError('the connection was lost')
-      }
       let end = () => {}
       const loss = new Promise<never>((_, reject) => {
         end = () => reject(new LinkLostError('the connection was lost'))

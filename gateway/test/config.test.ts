@@ -68,6 +68,7 @@ sources:
   - { id: log, kind: tail, folder: in, format: &lines { kind: lines, pattern: "(?<n>\\\\d+)" } }
   - { id: box, kind: drop, folder: /in, site: Store, zone: Europe/Paris, stableMs: 5 s, format: *lines }
   - { id: scale, kind: serial, port: { serialNumber: A1 }, silenceMsMax: 1 min, format: *lines }
+  - { id: meter, kind: modbus, tcp: { host: plc }, everyMs: 1 s, registers: [{ name: level, at: 40001 }] }
 `
     const config = await load(text, { TOKEN: 'hunter2' })
     expect(config.dataDir).toBe(join(folder, 'state'))
@@ -77,6 +78,7 @@ sources:
       { kind: 'tail', folder: join(folder, 'etc', 'in'), pattern: '*', site: 'lab', zone: 'Asia/Tokyo' },
       { kind: 'drop', folder: '/in', site: 'Store', zone: 'Europe/Paris', stableMs: 5000, doneFolder: 'done' },
       { kind: 'serial', baudRate: 9600, silenceMsMax: 60_000, flushMsMax: 200, site: 'lab' },
+      { kind: 'modbus', tcp: { host: 'plc', port: 502 }, everyMs: 1000, site: 'lab' },
     ])
     const deps = newDeps(newCloud(newDurable()).receipts)
     const sources = config.sources.map(source => openSource(source, deps))
@@ -84,6 +86,7 @@ sources:
       ['log', 'tail', 'starting'],
       ['box', 'drop', 'starting'],
       ['scale', 'serial', 'starting'],
+      ['meter', 'modbus', 'starting'],
     ])
   })
 
