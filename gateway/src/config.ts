@@ -21,6 +21,7 @@ import type { Source } from './source.ts'
 import { type DropOptions, dropOptions, openDrop } from './sources/drop.ts'
 import { type HttpOptions, httpOptions, httpSecretRefs, openHttp } from './sources/http.ts'
 import { type ModbusOptions, modbusOptions, openModbus } from './sources/modbus.ts'
+import { type MqttOptions, mqttOptions, mqttSecretRefs, openMqtt } from './sources/mqtt.ts'
 import { openSerial, type SerialDeps, type SerialOptions, serialOptions } from './sources/serial.ts'
 import { openSimulate, type SimulateOptions, simulateOptions } from './sources/simulate.ts'
 import { openTail, type TailOptions, tailOptions } from './sources/tail.ts'
@@ -113,6 +114,7 @@ const sourceSchema = z.discriminatedUnion('kind', [
   serialOptions,
   modbusOptions,
   httpOptions,
+  mqttOptions,
   simulateOptions,
 ])
 
@@ -168,7 +170,14 @@ export const gatewayConfigSchema = z
 type Checked = z.output<typeof gatewayConfigSchema>
 type Sending = Pick<Checked['uplink'], 'windowBytesMax' | 'receiptMsMax' | 'reconnectMsMax'>
 
-export type SourceOptions = TailOptions | DropOptions | SerialOptions | ModbusOptions | HttpOptions | SimulateOptions
+export type SourceOptions =
+  | TailOptions
+  | DropOptions
+  | SerialOptions
+  | ModbusOptions
+  | HttpOptions
+  | MqttOptions
+  | SimulateOptions
 
 export interface PageConfig {
   host: string
@@ -256,6 +265,11 @@ const placed = async (
   if (source.kind === 'serial') return { ...source, ...where }
   if (source.kind === 'http')
     return { ...source, ...where, secrets: await readSecrets(httpSecretRefs(source), file, env) }
+  if (source.kind === 'mqtt') {
+    const { caFile, clientId = `penstock-${gateway.gateway}-${source.id}`, ...rest } = source
+    const secrets = await readSecrets(mqttSecretRefs(source), file, env)
+    return { ...rest, ...where, clientId, secrets, ...(caFile !== undefined && { caFile: resolvePath(file, caFile) }) }
+  }
   return { ...source, ...where, folder: resolvePath(file, source.folder) }
 }
 
@@ -283,6 +297,8 @@ export const openSource = (source: SourceOptions, deps: SerialDeps): Source => {
       return openModbus(source, deps)
     case 'http':
       return openHttp(source, deps)
+    case 'mqtt':
+      return openMqtt(source, deps)
     case 'simulate':
       return openSimulate(source, deps)
   }

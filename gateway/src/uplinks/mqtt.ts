@@ -4,7 +4,6 @@
  * by itself: then nothing of an older link can come through on a newer one.
  */
 import { readFile } from 'node:fs/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   decodeReceipt,
   encodeStatus,
@@ -16,6 +15,7 @@ import {
   WireError,
 } from '@penstock/frame'
 import { connect, type IClientOptions, type MqttClient } from 'mqtt'
+import { endClient, untilConnected } from '../mqtt-client.ts'
 import { createReceiptQueue } from '../receipt-queue.ts'
 import type { Link, Uplink } from '../uplink.ts'
 
@@ -56,7 +56,7 @@ export const createMqttUplink = (options: MqttUplinkOptions): Uplink => {
         reason = describe(url, error)
       })
       try {
-        await settled(client, signal, () => reason)
+        await untilConnected(client, signal, () => reason)
         return createLink({ client, gateway, reasonOf: () => reason, log })
       } catch (error) {
         client.end(true)
@@ -65,8 +65,6 @@ export const createMqttUplink = (options: MqttUplinkOptions): Uplink => {
     },
   }
 }
-
-const closeMsMax = 1000
 
 const readCa = async (file: string): Promise<Buffer> => {
   try {
@@ -80,31 +78,6 @@ const describe = (url: string, error: Error & { code?: unknown }): string => {
   const what = error.message || String(error.code ?? error)
   return `${new URL(url).host}: ${what}`
 }
-
-/** Resolves when CONNACK has come. */
-const settled = (client: MqttClient, signal: AbortSignal, reason: () => string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const stop = () => {
-      client.off('connect', onConnect)
-      client.off('close', onClose)
-      signal.removeEventListener('abort', onAbort)
-    }
-    const onConnect = () => {
-      stop()
-      resolve()
-    }
-    const onClose = () => {
-      stop()
-      reject(new Error(reason() || 'the broker closed the connection'))
-    }
-    const onAbort = () => {
-      stop()
-      reject(signal.reason as Error)
-    }
-    client.on('connect', onConnect)
-    client.on('close', onClose)
-    signal.addEventListener('abort', onAbort)
-  })
 
 interface LinkParts {
   client: MqttClient
@@ -143,13 +116,7 @@ const createLink = async ({ client, gateway, reasonOf, log }: LinkParts): Promis
     status: (status: Status) => publish(statusTopic(gateway), Buffer.from(encodeStatus(status)), true),
     receipts: receipts.read,
     async close() {
-      // mqtt.js waits for what is unacknowledged and for the broker's side to close, both without a limit.
-      const done = new AbortController()
-      const late = sleep(closeMsMax, undefined, { signal: done.signal }).then(
-        () => void client.stream.destroy(),
-        () => {},
-      )
-      await Promise.race([client.endAsync(!client.connected), late]).finally(() => done.abort())
+      await endClient(client)
     },
   }
 }
