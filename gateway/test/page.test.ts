@@ -355,7 +355,7 @@ describe('the server of the page', () => {
       {
         page: { host: '127.0.0.1', port, names: [], site: 'Lab', zone: 'UTC' },
         ...{ snapshot: () => ({ ...state, ledger: () => [] }), live, now: () => new Date(), retryMs: 20 },
-        ...{ webDirs: [join(folder, 'none'), web], uploadDir: join(folder, 'up') },
+        ...{ readSample: async () => ({}), webDirs: [join(folder, 'none'), web], uploadDir: join(folder, 'up') },
         log: { info: say, warn: say, error: say },
       },
       stop.signal,

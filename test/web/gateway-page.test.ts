@@ -44,7 +44,7 @@ sources:
     pollMsMax: 100 ms
     format:
       kind: csv
-      time: { column: time, layout: yyyy-MM-dd HH:mm:ss }
+      time: { column: time, layout: YYYY-MM-DD HH:mm:ss }
       columns: { t: { type: float, unit: °C }, humidity: { type: float, unit: "%" } }
 ${extra}`
 

@@ -30,7 +30,7 @@ export const Look = () => {
     setLooking({ step: 'sending', name, part: 0 })
     document.getElementById('look')?.scrollIntoView()
     const onSent = (part: number) => !own.signal.aborted && setLooking({ step: 'sending', name, part })
-    lookAtFile(cut ? file.slice(0, sentBytesMax) : file, name, { onSent, signal: own.signal }).then(
+    lookAtFile(cut ? file.slice(0, sentBytesMax) : file, name, { part: cut, onSent, signal: own.signal }).then(
       report => setLooking({ step: 'read', name, cut, report }),
       (error: Error) => {
         if (!own.signal.aborted) setLooking({ step: 'failed', name, problem: error.message })
@@ -142,7 +142,7 @@ const Report = ({ name, cut, report }: { name: string; cut: boolean; report: Sam
       ) : (
         <div class="behind doubts">
           <strong>{texts.nothingFits}</strong>
-          <p>{texts.nothingFitsHint}</p>
+          <p>{report.reason ?? texts.nothingFitsHint}</p>
         </div>
       )}
       {cut && <p class="quiet summary-line">{texts.onlyHead(bytesText(report.bytes))}</p>}
@@ -208,7 +208,7 @@ const FirstRows = ({ stream }: { stream: SampleStream }) => {
       <h4>
         {texts.asStored}: {title}
       </h4>
-      <p class="quiet small">{texts.firstRows(stream.first.length, wholeText(stream.rows))}</p>
+      <p class="quiet small">{texts.firstRows(stream.first.length, wholeText(stream.rows), stream.zone)}</p>
       <Table label={`${texts.asStored}: ${title}`}>
         <thead>
           <tr>

@@ -171,7 +171,8 @@ export const texts = {
   doubtsIntro: 'The file does not prove these; they were assumed:',
   found: 'What was found',
   asStored: 'As it would be stored',
-  firstRows: (n: number, all: string) => `The first ${n} of ${all} rows`,
+  firstRows: (n: number, all: string, zone: string) =>
+    `The first ${n} of ${all} rows, their times in ${zone} and below in UTC`,
   time: 'Time',
   status: 'Status',
   config: 'The source, as YAML',
