@@ -233,15 +233,18 @@ const Plot = ({ points, zone, label, theme, onPoint }: PlotProps) => {
   }, [width, zone, theme])
   useEffect(() => plot.current?.setData(data), [data])
 
-  const step = (event: KeyboardEvent): void => {
+  const walk = (event: KeyboardEvent): void => {
     const u = plot.current
     const last = points.xs.length - 1
     const at = u?.cursor.idx ?? undefined
     const next = { ArrowLeft: (at ?? last + 1) - 1, ArrowRight: (at ?? -1) + 1, Home: 0, End: last }[event.key]
     if (!u || next === undefined) return
     event.preventDefault()
-    const to = Math.max(0, Math.min(last, next))
-    u.setCursor({ left: u.valToPos(points.xs[to] ?? 0, 'x'), top: 40 })
+    const step = event.key === 'ArrowLeft' || event.key === 'End' ? -1 : 1
+    let to = Math.max(0, Math.min(last, next))
+    while (points.ys[to] === null) to += step
+    const x = points.xs[to]
+    if (x !== undefined) u.setCursor({ left: u.valToPos(x, 'x'), top: 40 })
   }
   return (
     <div
@@ -251,7 +254,7 @@ const Plot = ({ points, zone, label, theme, onPoint }: PlotProps) => {
       tabIndex={0}
       role="img"
       aria-label={label}
-      onKeyDown={step}
+      onKeyDown={walk}
       onBlur={() => plot.current?.setCursor({ left: -10, top: -10 })}
     />
   )

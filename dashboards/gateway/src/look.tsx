@@ -55,10 +55,8 @@ export const Look = () => {
         </p>
         <input
           ref={input}
-          class="hidden"
+          hidden
           type="file"
-          tabIndex={-1}
-          aria-label={texts.choose}
           onChange={event => {
             const [file] = event.currentTarget.files ?? []
             if (file) look(file)
@@ -125,6 +123,7 @@ const percent = (part: number): string => `${shortText(Math.round(part * 100))} 
 
 const Report = ({ name, cut, report }: { name: string; cut: boolean; report: SampleReport }) => {
   const [best, ...others] = report.proposals
+  const otherKinds = others.filter(({ format }) => format.kind !== best?.format.kind)
   const summary = texts.lookSummary(
     wholeText(report.rowsRead),
     wholeText(report.rowsRejected),
@@ -162,9 +161,10 @@ const Report = ({ name, cut, report }: { name: string; cut: boolean; report: Sam
       )}
       {best && best.findings.length > 0 && <Findings findings={best.findings} />}
       {report.yaml !== undefined && <Yaml text={report.yaml} />}
-      {others.length > 0 && (
+      {otherKinds.length > 0 && (
         <p class="quiet">
-          {texts.also}: {others.map(({ format, confidence }) => `${format.kind} (${percent(confidence)})`).join(', ')}
+          {texts.also}:{' '}
+          {otherKinds.map(({ format, confidence }) => `${format.kind} (${percent(confidence)})`).join(', ')}
         </p>
       )}
     </article>
