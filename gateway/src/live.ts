@@ -317,13 +317,56 @@ const firstShown = ({ offsetsNs }: Frame, limits: LiveLimits): number => {
   return from
 }
 
+/** Of a large frame, runs of so many rows go in as their lowest and highest: a trace would join them anyway. */
+const runsPerFrameMax = 1024
+
 const addRows = (trace: Trace, frame: Frame, { values }: Column, from: number): void => {
+  const { offsetsNs } = frame
+  const rows = offsetsNs.length
   const startMs = Number(frame.startNs / 1000n) / 1000
-  for (let i = from; i < frame.offsetsNs.length; i++) {
-    const value = values[i]
-    const number = typeof value === 'number' ? value : typeof value === 'boolean' ? Number(value) : Number.NaN
-    trace.add(startMs + (frame.offsetsNs[i] as number) / 1e6, Number.isFinite(number) ? number : Number.NaN)
+  const add = (i: number): void => trace.add(startMs + (offsetsNs[i] as number) / 1e6, numberOf(values[i]))
+  const run = Math.ceil((rows - from) / runsPerFrameMax)
+  if (run <= 2) {
+    for (let i = from; i < rows; i++) add(i)
+    return
   }
+  for (let first = from; first < rows; first += run) {
+    const [low, high] = extremesOf(values, first, Math.min(first + run, rows))
+    if (low < 0) add(first)
+    else {
+      add(Math.min(low, high))
+      if (low !== high) add(Math.max(low, high))
+    }
+  }
+}
+
+const numberOf = (value: unknown): number =>
+  typeof value === 'number'
+    ? Number.isFinite(value)
+      ? value
+      : Number.NaN
+    : value === true
+      ? 1
+      : value === false
+        ? 0
+        : Number.NaN
+
+/** Where the lowest and the highest number of rows [from, to) stand; −1 where there is none. */
+const extremesOf = (values: Column['values'], from: number, to: number): [number, number] => {
+  let [low, high] = [-1, -1]
+  let [lowest, highest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (let i = from; i < to; i++) {
+    const value = numberOf(values[i])
+    if (value < lowest) {
+      lowest = value
+      low = i
+    }
+    if (value > highest) {
+      highest = value
+      high = i
+    }
+  }
+  return [low, high]
 }
 
 const statusOf = (frame: Frame, row: number): string | null => {

@@ -5,18 +5,13 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { findProgram, until } from '../programs.ts'
+import { until } from '../programs.ts'
+import { chromiumPath, coloursOf, openBrowser, openPage as openPageOf, overflowOf } from './browser.ts'
 import { type FiveStores, openFiveStores } from './five-stores.ts'
 
 const top = fileURLToPath(new URL('../..', import.meta.url))
-const chromiumPath = process.env.PENSTOCK_CHROMIUM ?? findProgram('chromium')
-const flags = [
-  ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
-  ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
-]
-
 /** A Wednesday afternoon, whenever the test runs: the service and the browser both live in it. */
 const startedMs = performance.now()
 const now = () => new Date(Date.parse('2026-03-18T14:25:00Z') + performance.now() - startedMs)
@@ -36,34 +31,12 @@ const buildPage = async (outDir: string): Promise<void> => {
   if (code !== 0) throw new Error(`the page does not build: vite ended with ${code}`)
 }
 
-/** A page that fails its test for every error on the console, every failed script and every request that leaves its origin. */
-const openPage = async (path: string, options: BrowserContextOptions = {}) => {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: 'light', ...options })
-  await context.clock.install({ time: now() })
-  const page = await context.newPage()
-  const complaints: string[] = []
-  page.on('console', message => {
-    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
-  })
-  page.on('pageerror', error => complaints.push(String(error)))
-  page.on('request', request => {
-    if (!request.url().startsWith(stores.url)) complaints.push(`asked ${request.url()}`)
-  })
-  await page.goto(stores.url + path)
-  return { page, complaints, close: () => context.close() }
-}
+const openPage = (path: string, options: BrowserContextOptions = {}) =>
+  openPageOf(browser, stores.url, path, { ...options, now: now() })
 
 const numberOf = (text: string | null): number => Number((text ?? '').replaceAll(',', ''))
 const shownNumber = async (page: Page, selector: string): Promise<number> =>
   numberOf(await page.locator(selector).first().textContent())
-
-/** How many different colours the chart's canvas shows: an empty one shows one. Runs in the browser, hence as text. */
-const coloursOf = (page: Page): Promise<number> =>
-  page.evaluate<number>(`(() => {
-    const canvas = document.querySelector('.chart canvas')
-    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
-    return new Set(new Uint32Array(data.buffer)).size
-  })()`)
 
 describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () => {
   beforeAll(async () => {
@@ -71,7 +44,7 @@ describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () 
     const webDir = join(dir, 'dist')
     await buildPage(webDir)
     stores = await openFiveStores({ webDir, recordsFile: join(dir, 'records.duckdb'), weeks: 12, now })
-    browser = await chromium.launch({ executablePath: chromiumPath ?? '', args: flags })
+    browser = await openBrowser()
   })
   afterAll(async () => {
     await browser?.close()
@@ -210,8 +183,7 @@ describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () 
       const { page, complaints, close } = await openPage('/counts?store=London', { viewport, colorScheme })
       await page.waitForSelector('.chart canvas')
       await page.waitForSelector('.line.live')
-      const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth')
-      expect(overflow, `${name} ${colorScheme}`).toBe(0)
+      expect(await overflowOf(page), `${name} ${colorScheme}`).toBe(0)
       await page.screenshot({ path: join(shots, `${name}-${colorScheme}.png`) })
       expect(complaints).toEqual([])
       await close()

@@ -118,6 +118,8 @@ export interface SampleStream {
   site: string
   device: string
   stream: string
+  /** Of the local times. */
+  zone: string
   rows: number
   columns: { name: string; unit?: string; type: ColumnType }[]
   first: { time: string; local: string; values: Value[]; status: string | null }[]
@@ -125,6 +127,8 @@ export interface SampleStream {
 }
 export interface SampleReport {
   proposals: Proposal[]
+  /** Why there is no proposal. */
+  reason?: string
   yaml?: string
   streams: SampleStream[]
   rejects: Reject[]
@@ -178,11 +182,11 @@ export const getSeries = (query: SeriesQuery, signal?: AbortSignal) =>
 export const lookAtFile = (
   file: Blob,
   name: string,
-  { zone, onSent, signal }: { zone?: string; onSent(part: number): void; signal: AbortSignal },
+  { part, onSent, signal }: { part: boolean; onSent(part: number): void; signal: AbortSignal },
 ): Promise<SampleReport> =>
   new Promise((resolve, reject) => {
     const request = new XMLHttpRequest()
-    const query = new URLSearchParams({ name, ...(zone && { zone }) })
+    const query = new URLSearchParams({ name, part: String(part) })
     request.open('POST', `/api/sniff?${query}`)
     request.setRequestHeader('content-type', 'application/octet-stream')
     request.setRequestHeader('x-penstock', '1')

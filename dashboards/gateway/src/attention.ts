@@ -24,9 +24,10 @@ export const attentionOf = (view: View): Finding[] => {
   return found.sort((a, b) => Number(b.level === 'bad') - Number(a.level === 'bad'))
 }
 
+/** With a full stop, and a capital where the first word is one and no name of a file. */
 const sentence = (text: string): string => {
   const trimmed = text.trim().replace(/\.$/, '')
-  return `${trimmed.slice(0, 1).toUpperCase()}${trimmed.slice(1)}.`
+  return `${trimmed.replace(/^[a-z]+(?=[ ,])/, word => `${word.slice(0, 1).toUpperCase()}${word.slice(1)}`)}.`
 }
 
 const ofConfig = ({ gateway }: View): Finding[] =>

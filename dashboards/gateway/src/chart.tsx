@@ -36,6 +36,7 @@ export const Chart = ({ view, chosen, theme, onChoose }: ChartProps) => {
   first.current ??= stream && streamKey(stream)
   const column = stream?.columns.find(({ name }) => name === chosen?.column) ?? firstNumber(stream)
   const [minutes, setMinutes] = useState<number>()
+  const [log, setLog] = useState(false)
   if (!stream || !column) {
     return (
       <Section id="chart" title={texts.chart}>
@@ -44,7 +45,7 @@ export const Chart = ({ view, chosen, theme, onChoose }: ChartProps) => {
     )
   }
   const key = streamKey(stream)
-  const drawn = { stream, column: column.name, minutes, zone: zoneOf(view, stream.source) }
+  const drawn = { stream, column: column.name, minutes, log, zone: zoneOf(view, stream.source) }
   return (
     <Section id="chart" title={texts.chart}>
       <div class="panel">
@@ -78,6 +79,12 @@ export const Chart = ({ view, chosen, theme, onChoose }: ChartProps) => {
               onChange={value => setMinutes(value === all ? undefined : value)}
             />
           )}
+          {column.type !== 'text' && (
+            <label class="check">
+              <input type="checkbox" checked={log} onChange={event => setLog(event.currentTarget.checked)} />
+              {texts.logarithmic}
+            </label>
+          )}
         </div>
         <Drawing key={`${key} ${column.name}`} {...drawn} line={view.line} nowMs={view.nowMs} theme={theme} />
       </div>
@@ -96,13 +103,14 @@ interface DrawingProps {
   stream: StreamPart
   column: string
   minutes: number | undefined
+  log: boolean
   zone: string
   line: string
   nowMs: number
   theme: string
 }
 
-const Drawing = ({ stream, column, minutes, zone, line, nowMs, theme }: DrawingProps) => {
+const Drawing = ({ stream, column, minutes, log, zone, line, nowMs, theme }: DrawingProps) => {
   const { site, device, stream: name, passedMs } = stream
   const [series, setSeries] = useState<Series>()
   const [problem, setProblem] = useState<string>()
@@ -146,7 +154,9 @@ const Drawing = ({ stream, column, minutes, zone, line, nowMs, theme }: DrawingP
   }
   const unit = series.unit === undefined ? '' : ` ${series.unit}`
   const span = series.kind === 'curve' ? '' : minutes === undefined ? texts.allInMemory : texts.lastMinutes(minutes)
-  const points = pointsOf(series)
+  const all = pointsOf(series)
+  const points = log ? { xs: all.xs, ys: all.ys.map(y => (y !== null && y > 0 ? y : null)) } : all
+  const leftOut = points.ys.some((y, i) => y === null && all.ys[i] !== null)
   const at = pointed === undefined ? undefined : points.xs[pointed]
   const value = pointed === undefined ? undefined : points.ys[pointed]
   return (
@@ -177,6 +187,7 @@ const Drawing = ({ stream, column, minutes, zone, line, nowMs, theme }: DrawingP
         <Plot
           points={points}
           zone={series.kind === 'curve' ? undefined : zone}
+          log={log}
           label={`${texts.chartOf(`${column}${unit}, ${site} / ${device} / ${name}`, span)}. ${texts.chartKeys}`}
           theme={theme}
           onPoint={setPointed}
@@ -184,7 +195,8 @@ const Drawing = ({ stream, column, minutes, zone, line, nowMs, theme }: DrawingP
       )}
       <p class="quiet small">
         {series.kind === 'points' &&
-          (series.stretchMs > 0 ? texts.stretched(stretchText(series.stretchMs)) : texts.everyValue)}
+          (series.stretchMs > 0 ? texts.stretched(stretchText(series.stretchMs)) : texts.everyValue)}{' '}
+        {leftOut && texts.logLeftOut}
       </p>
     </>
   )
@@ -206,15 +218,16 @@ interface PlotProps {
   points: Points
   /** Of times; none where the axis is no time. */
   zone: string | undefined
+  log: boolean
   label: string
   theme: string
   onPoint(index: number | undefined): void
 }
 
-const Plot = ({ points, zone, label, theme, onPoint }: PlotProps) => {
+const Plot = ({ points, zone, log, label, theme, onPoint }: PlotProps) => {
   const box = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot | undefined>(undefined)
-  const data = useMemo((): uPlot.AlignedData => [points.xs, points.ys], [points.xs, points.ys])
+  const data = useMemo((): uPlot.AlignedData => [points.xs, points.ys], [points.xs, points.ys.join()])
   const [width, setWidth] = useState(0)
   useEffect(() => {
     if (!box.current) return
@@ -224,24 +237,27 @@ const Plot = ({ points, zone, label, theme, onPoint }: PlotProps) => {
   }, [])
   useEffect(() => {
     if (!box.current || width === 0) return
-    const made = new uPlot(optionsOf(box.current, width, zone, onPoint), data, box.current)
+    const made = new uPlot(optionsOf(box.current, width, { zone, log, onPoint }), data, box.current)
     plot.current = made
     return () => {
       plot.current = undefined
       made.destroy()
     }
-  }, [width, zone, theme])
+  }, [width, zone, log, theme])
   useEffect(() => plot.current?.setData(data), [data])
 
-  const step = (event: KeyboardEvent): void => {
+  const walk = (event: KeyboardEvent): void => {
     const u = plot.current
     const last = points.xs.length - 1
     const at = u?.cursor.idx ?? undefined
     const next = { ArrowLeft: (at ?? last + 1) - 1, ArrowRight: (at ?? -1) + 1, Home: 0, End: last }[event.key]
     if (!u || next === undefined) return
     event.preventDefault()
-    const to = Math.max(0, Math.min(last, next))
-    u.setCursor({ left: u.valToPos(points.xs[to] ?? 0, 'x'), top: 40 })
+    const step = event.key === 'ArrowLeft' || event.key === 'End' ? -1 : 1
+    let to = Math.max(0, Math.min(last, next))
+    while (points.ys[to] === null) to += step
+    const x = points.xs[to]
+    if (x !== undefined) u.setCursor({ left: u.valToPos(x, 'x'), top: 40 })
   }
   return (
     <div
@@ -251,7 +267,7 @@ const Plot = ({ points, zone, label, theme, onPoint }: PlotProps) => {
       tabIndex={0}
       role="img"
       aria-label={label}
-      onKeyDown={step}
+      onKeyDown={walk}
       onBlur={() => plot.current?.setCursor({ left: -10, top: -10 })}
     />
   )
@@ -262,8 +278,7 @@ const daySeconds = 86_400
 const optionsOf = (
   box: HTMLElement,
   width: number,
-  zone: string | undefined,
-  onPoint: (index: number | undefined) => void,
+  { zone, log, onPoint }: Pick<PlotProps, 'zone' | 'log' | 'onPoint'>,
 ): uPlot.Options => {
   const style = getComputedStyle(box)
   const colour = (name: string) => style.getPropertyValue(name).trim()
@@ -277,15 +292,18 @@ const optionsOf = (
     legend: { show: false },
     padding: [12, 12, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
-    scales: { x: { time: zone !== undefined }, y: { range: (_u, min, max) => spread(min, max) } },
+    scales: { x: { time: zone !== undefined }, y: log ? { distr: 3 } : { range: (_u, min, max) => spread(min, max) } },
     ...(zone !== undefined && { tzDate: (seconds: number) => uPlot.tzDate(new Date(seconds * 1000), zone) }),
     axes: [
       {
-        ...{ ...axis, grid, space: narrow ? 70 : 90 },
+        ...{ ...axis, grid, size: 40, space: narrow ? 70 : 90 },
         values: (_u, splits) =>
           zone === undefined ? splits.map(axisText) : splits.map((seconds, i) => tickText(splits, i, seconds, zone)),
       },
-      { ...{ ...axis, grid, size: narrow ? 62 : 76 }, values: (_u, splits) => splits.map(axisText) },
+      {
+        ...{ ...axis, grid, size: narrow ? 62 : 76 },
+        values: (_u, splits) => splits.map(split => (split === null ? '' : axisText(split))),
+      },
     ],
     series: [
       {},

@@ -84,11 +84,11 @@ const FileRow = ({ file, zone, nowMs }: { file: FilePart; zone: string; nowMs: n
       {file.firstTime === undefined || file.lastTime === undefined ? (
         '–'
       ) : (
-        <>
+        <span>
           {timeText(Date.parse(file.firstTime), zone, nowMs)} {texts.to}{' '}
           {timeText(Date.parse(file.lastTime), zone, nowMs)}
           <span class="quiet small"> {zone}</span>
-        </>
+        </span>
       )}
     </td>
     <td data-label={texts.state}>

@@ -30,7 +30,7 @@ export const Look = () => {
     setLooking({ step: 'sending', name, part: 0 })
     document.getElementById('look')?.scrollIntoView()
     const onSent = (part: number) => !own.signal.aborted && setLooking({ step: 'sending', name, part })
-    lookAtFile(cut ? file.slice(0, sentBytesMax) : file, name, { onSent, signal: own.signal }).then(
+    lookAtFile(cut ? file.slice(0, sentBytesMax) : file, name, { part: cut, onSent, signal: own.signal }).then(
       report => setLooking({ step: 'read', name, cut, report }),
       (error: Error) => {
         if (!own.signal.aborted) setLooking({ step: 'failed', name, problem: error.message })
@@ -55,10 +55,8 @@ export const Look = () => {
         </p>
         <input
           ref={input}
-          class="hidden"
+          hidden
           type="file"
-          tabIndex={-1}
-          aria-label={texts.choose}
           onChange={event => {
             const [file] = event.currentTarget.files ?? []
             if (file) look(file)
@@ -125,6 +123,7 @@ const percent = (part: number): string => `${shortText(Math.round(part * 100))} 
 
 const Report = ({ name, cut, report }: { name: string; cut: boolean; report: SampleReport }) => {
   const [best, ...others] = report.proposals
+  const otherKinds = others.filter(({ format }) => format.kind !== best?.format.kind)
   const summary = texts.lookSummary(
     wholeText(report.rowsRead),
     wholeText(report.rowsRejected),
@@ -142,7 +141,7 @@ const Report = ({ name, cut, report }: { name: string; cut: boolean; report: Sam
       ) : (
         <div class="behind doubts">
           <strong>{texts.nothingFits}</strong>
-          <p>{texts.nothingFitsHint}</p>
+          <p>{report.reason ?? texts.nothingFitsHint}</p>
         </div>
       )}
       {cut && <p class="quiet summary-line">{texts.onlyHead(bytesText(report.bytes))}</p>}
@@ -162,9 +161,10 @@ const Report = ({ name, cut, report }: { name: string; cut: boolean; report: Sam
       )}
       {best && best.findings.length > 0 && <Findings findings={best.findings} />}
       {report.yaml !== undefined && <Yaml text={report.yaml} />}
-      {others.length > 0 && (
+      {otherKinds.length > 0 && (
         <p class="quiet">
-          {texts.also}: {others.map(({ format, confidence }) => `${format.kind} (${percent(confidence)})`).join(', ')}
+          {texts.also}:{' '}
+          {otherKinds.map(({ format, confidence }) => `${format.kind} (${percent(confidence)})`).join(', ')}
         </p>
       )}
     </article>
@@ -208,7 +208,7 @@ const FirstRows = ({ stream }: { stream: SampleStream }) => {
       <h4>
         {texts.asStored}: {title}
       </h4>
-      <p class="quiet small">{texts.firstRows(stream.first.length, wholeText(stream.rows))}</p>
+      <p class="quiet small">{texts.firstRows(stream.first.length, wholeText(stream.rows), stream.zone)}</p>
       <Table label={`${texts.asStored}: ${title}`}>
         <thead>
           <tr>

@@ -6,7 +6,7 @@ import { Empty, Section } from './parts.tsx'
 import { texts } from './texts.ts'
 import type { View } from './view.ts'
 
-const rejectsShown = 8
+const rejectsShown = 5
 const askMsMin = 1000
 
 export const Rejects = ({ view }: { view: View }) => {
@@ -66,7 +66,7 @@ export const RejectRow = ({ reject, when }: { reject: Reject; when?: string }) =
       <p>
         <strong>{reject.reason}</strong>
       </p>
-      <code class="bytes">{shownBytes(reject.text)}</code>
+      <Bytes reject={reject} />
       <p class="quiet small">
         {texts.lineOf(file ?? source, firstLine)}
         {firstByte !== undefined && lastByte !== undefined && (
@@ -76,6 +76,27 @@ export const RejectRow = ({ reject, when }: { reject: Reject; when?: string }) =
       </p>
     </li>
   )
+}
+
+/** The bytes, with the part that the reason quotes marked. */
+const Bytes = ({ reject }: { reject: Reject }) => {
+  const [before, fault, after] = faultOf(reject)
+  return (
+    <code class="bytes">
+      {shownBytes(before)}
+      {fault !== '' && <mark>{shownBytes(fault)}</mark>}
+      {shownBytes(after)}
+    </code>
+  )
+}
+
+/** The text before the fault, the fault, and the text after it; all of it before where the reason quotes nothing of it. */
+export const faultOf = ({ reason, text }: Pick<Reject, 'reason' | 'text'>): [string, string, string] => {
+  const quoted = [...reason.matchAll(/"([^"]+)"/g)].map(match => match[1] ?? '')
+  const fault = quoted.findLast(part => text.includes(part))
+  if (fault === undefined) return [text, '', '']
+  const from = text.indexOf(fault)
+  return [text.slice(0, from), fault, text.slice(from + fault.length)]
 }
 
 /** Control characters as signs that can be seen. */

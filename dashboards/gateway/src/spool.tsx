@@ -7,7 +7,7 @@ import type { View } from './view.ts'
 
 export const SpoolAndLink = ({ view }: { view: View }) => (
   <Section id="spool" title={texts.spool} intro={texts.spoolIntro}>
-    <div class="grid two">
+    <div class="grid">
       {view.spool && <SpoolPanel spool={view.spool} nowMs={view.nowMs} />}
       {view.link && <LinkPanel link={view.link} />}
     </div>

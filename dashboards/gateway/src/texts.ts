@@ -14,7 +14,7 @@ export const texts = {
   connecting: 'Connecting …',
   offline: 'Offline',
   offlineTitle: 'This page does not hear the gateway.',
-  offlineSince: (ago: string) => `What you see is from ${ago}.`,
+  offlineSince: (ago: string) => `Last heard: ${ago}.`,
   offlineHint: 'The gateway may well go on reading. The page tries again by itself and catches up.',
 
   allWell: 'All is well: every source reads, and the cloud has what was sent.',
@@ -85,6 +85,8 @@ export const texts = {
   span: 'Time span',
   minutes: (n: number) => `${n} min`,
   allHeld: 'All',
+  logarithmic: 'Logarithmic',
+  logLeftOut: 'Values of zero and below have no place on a logarithmic scale.',
   chartEmpty: 'As soon as a reading passes, it is drawn here.',
   chartOf: (what: string, span: string) => `${what}, ${span}`,
   lastMinutes: (n: number) => `last ${n} ${plural(n, 'minute', 'minutes')}`,
@@ -149,7 +151,7 @@ export const texts = {
 
   look: 'Look at a file',
   lookIntro:
-    'See how a file would be read, before you set anything up. It stays on this machine, and nothing of it is stored.',
+    'See how a file would be read, before you set anything up. It goes to the gateway and nowhere else, and nothing of it is stored.',
   drop: 'Drag a file here',
   dropAnywhere: 'Let go to look at the file',
   or: 'or',
@@ -171,7 +173,8 @@ export const texts = {
   doubtsIntro: 'The file does not prove these; they were assumed:',
   found: 'What was found',
   asStored: 'As it would be stored',
-  firstRows: (n: number, all: string) => `The first ${n} of ${all} rows`,
+  firstRows: (n: number, all: string, zone: string) =>
+    `The first ${n} of ${all} rows, their times in ${zone} and below in UTC`,
   time: 'Time',
   status: 'Status',
   config: 'The source, as YAML',

@@ -33,6 +33,8 @@ export interface PageSampleRequest {
   stream: string
   zone: string
   zoneIsGiven: boolean
+  /** False where only the beginning of the file was sent. */
+  last?: boolean
   rowsMax: number
   rejectsMax: number
   readBytesMax: number
@@ -45,7 +47,7 @@ export interface PageAppDeps {
   hub: StateHub
   uploads: Uploads
   /** Reads a file as a source would, storing nothing; what it resolves with is answered as JSON. */
-  readSample?: (request: PageSampleRequest) => Promise<unknown>
+  readSample(request: PageSampleRequest): Promise<unknown>
   access: PageAccess
   /** The built page; left out, `/` says how to build it. */
   files(): WebFiles | undefined
@@ -84,6 +86,11 @@ const queries = {
   sniff: z.strictObject({
     name,
     site: name.optional(),
+    /** `true`: only the beginning of the file is sent. */
+    part: z
+      .enum(['true', 'false'], 'expected true or false')
+      .transform(text => text === 'true')
+      .default(false),
     device: name.default('device'),
     stream: name.default('stream'),
     zone: name.refine(isZone, 'is not an IANA time zone, such as Europe/Paris').optional(),
@@ -149,19 +156,23 @@ export const createPageApp = (deps: PageAppDeps): Hono => {
     return events(c, () => tapQueue(live, source, c.req.raw.signal))
   })
   app.post('/api/sniff', async c => {
-    const { name, site = deps.site, zone, device, stream } = queryOf(c, queries.sniff)
+    const { name, site = deps.site, zone, device, stream, part } = queryOf(c, queries.sniff)
     const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
     if (type !== 'application/octet-stream') {
       throw new ProblemError(415, 'unsupported-media-type', 'Send the file as application/octet-stream.')
     }
-    const { readSample } = deps
-    if (!readSample) throw new ProblemError(503, 'not-ready', 'This gateway does not look at files.')
     const { rowsMax, rejectsMax, readBytesMax, readMsMax } = sampleLimits
-    const signal = AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(readMsMax)])
+    const late = AbortSignal.timeout(readMsMax)
+    const signal = AbortSignal.any([c.req.raw.signal, late])
     const where = { name, site, device, stream, zone: zone ?? deps.zone, zoneIsGiven: zone !== undefined }
-    const report = await deps.uploads.receive(c.req.raw.body, file =>
-      readSample({ ...where, file, rowsMax, rejectsMax, readBytesMax, signal }),
-    )
+    const limits = { rowsMax, rejectsMax, readBytesMax, ...(part && { last: false }) }
+    const report = await deps.uploads
+      .receive(c.req.raw.body, file => deps.readSample({ ...where, ...limits, file, signal }))
+      .catch(error => {
+        if (!late.aborted) throw error
+        const detail = `The file takes longer than ${readMsMax / 1000} s to read: try \`penstock-gateway sniff\` on its machine.`
+        throw new ProblemError(503, 'not-ready', detail)
+      })
     return json(report)
   })
   return app

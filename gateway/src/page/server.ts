@@ -20,7 +20,7 @@ export interface PageOptions {
   page: PageConfig
   snapshot(): GatewaySnapshot
   live: Live
-  readSample?: NonNullable<PageAppDeps['readSample']>
+  readSample: PageAppDeps['readSample']
   /** Folders where the built page may be; the first that holds one. */
   webDirs: readonly string[]
   /** For files that are looked at, for as long as that takes. */
