@@ -2,6 +2,9 @@
 import { writeFile } from 'node:fs/promises'
 import { EXIT, UserError } from '@penstock/frame'
 import { type CommandLine, runProgram } from '@penstock/program'
+import { previewCommand } from './commands/preview.ts'
+import { sniffCommand } from './commands/sniff.ts'
+import { tapCommand } from './commands/tap.ts'
 import { type GatewayConfig, gatewayJsonSchema, loadGatewayConfig } from './config.ts'
 import { followConfig, watchConfig } from './config-watch.ts'
 import { openGateway } from './gateway.ts'
@@ -11,13 +14,17 @@ const version = '0.1.0'
 
 const usage = `penstock-gateway ${version}: reads instruments, keeps every reading, sends it to the cloud
 
-  penstock-gateway run <gateway.yaml>              runs until it is stopped; takes an edited configuration as it goes on
+  penstock-gateway sniff <file>                    what a file is, and the source that reads it
+  penstock-gateway preview <gateway.yaml> [source] what the sources would bring, read without storing
   penstock-gateway check <gateway.yaml>            says what is wrong with a configuration, or that nothing is
   penstock-gateway check --schema <file>           writes the JSON Schema of the configuration, for editors
+  penstock-gateway run <gateway.yaml>              runs until it is stopped; takes an edited configuration as it goes on
+  penstock-gateway tap [source]                    readings of a running gateway as they pass
 
-  --log json|text   form of the log (text on a terminal)      --version, --help
+  <command> --help  its options      --log json|text   form of the log (text on a terminal)      --version, --help
 
-Exit codes: 0 ok · 1 failure · 2 wrong call · 3 configuration · 4 the spool is in use · 5 an address or a file cannot be had`
+Exit codes: 0 ok · 1 failure · 2 wrong call · 3 configuration · 4 the spool is in use · 5 an address or a file cannot be
+had · 130 stopped by Ctrl-C`
 
 const configFile = ({ operands, command }: CommandLine): string => {
   const [file, ...more] = operands
@@ -72,5 +79,8 @@ await runProgram({
   commands: {
     run: { isService: true, run: serve },
     check: { options: { schema: 'string' }, run: check },
+    sniff: sniffCommand,
+    preview: previewCommand,
+    tap: tapCommand,
   },
 })

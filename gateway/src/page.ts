@@ -31,9 +31,10 @@ export const createPage = ({ now, log }: { now(): Date; log: GatewayLog }): Page
   const show = async (snapshot: Gateway['snapshot'], signal: AbortSignal): Promise<void> => {
     if (!shown?.page) return await aborted(signal)
     // Loaded only now, so that the first reading does not wait for it.
-    const { runPage } = await import('./page/server.ts')
+    const [{ runPage }, { readSample }] = await Promise.all([import('./page/server.ts'), import('./sample.ts')])
     const { page, dataDir } = shown
-    await runPage({ page, snapshot, live, webDirs, uploadDir: join(dataDir, 'looked-at'), now, log }, signal)
+    const uploadDir = join(dataDir, 'looked-at')
+    await runPage({ page, snapshot, live, readSample, webDirs, uploadDir, now, log }, signal)
     await aborted(signal)
   }
 

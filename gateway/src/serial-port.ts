@@ -67,8 +67,11 @@ export type ListPorts = () => Promise<PortInfo[]>
 const closeMsMax = 2000
 
 /** Loaded when the first port is opened: a gateway without serial lines needs no native code. */
-// Its default export is what CommonJS exports, bundled or not; names are not always.
-const loadSerialport = async () => (await import('serialport')).default
+// What CommonJS exports is the default export, bundled or in Node; under tsx there are its names alone.
+const loadSerialport = async () => {
+  const loaded = await import('serialport')
+  return loaded.default ?? loaded
+}
 
 export const openSerialPort: OpenPort = async (path, settings) => {
   const { SerialPort } = await loadSerialport()

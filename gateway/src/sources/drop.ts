@@ -136,11 +136,8 @@ export const openDrop = (options: DropOptions, deps: DropDeps): Source => {
   const completeness = createCompleteness(options.complete)
   const nowMs = () => deps.now().getTime()
   const moveRetryMs = Math.min(moveRetryMsMax, 10 * pollMsMax)
-  const fates: Record<Fate, string> = {
-    done: resolve(folder, options.doneFolder),
-    failed: resolve(folder, options.failedFolder),
-  }
-  const glob = globOf(options, Object.values(fates))
+  const fates = fatesOf(options)
+  const glob = dropGlob(options)
   let health: { health: Health; message?: string } = { health: 'starting' }
 
   async function* batches(resume: Cursor, signal: AbortSignal): AsyncGenerator<Batch> {
@@ -390,9 +387,16 @@ const createState = (resume: Cursor, contentsMax: number, save: (key: string, va
   }
 }
 
-const globOf = (options: DropOptions, without: string[]): Glob => {
+const fatesOf = ({ folder, doneFolder, failedFolder }: DropOptions): Record<Fate, string> => ({
+  done: resolve(folder, doneFolder),
+  failed: resolve(folder, failedFolder),
+})
+
+/** Which files are read: neither temporary ones nor those that have been moved away. */
+export const dropGlob = (options: DropOptions): Glob => {
   const wanted = createGlob([options.pattern].flat())
   const ignored = createGlob(options.ignore)
+  const without = Object.values(fatesOf(options))
   return {
     matches: path => wanted.matches(path) && !ignored.matches(basename(path)),
     reaches: below => wanted.reaches(below) && !without.includes(resolve(options.folder, below)),
