@@ -1,11 +1,11 @@
 /** penstock-gateway: sources → spool → uplink. This file is the table of contents of its commands. */
-import { writeFile } from 'node:fs/promises'
 import { EXIT, UserError } from '@penstock/frame'
 import { type CommandLine, runProgram } from '@penstock/program'
+import { checkCommand } from './commands/check.ts'
 import { previewCommand } from './commands/preview.ts'
 import { sniffCommand } from './commands/sniff.ts'
 import { tapCommand } from './commands/tap.ts'
-import { type GatewayConfig, gatewayJsonSchema, loadGatewayConfig } from './config.ts'
+import { type GatewayConfig, loadGatewayConfig } from './config.ts'
 import { followConfig, watchConfig } from './config-watch.ts'
 import { openGateway } from './gateway.ts'
 import { createPage } from './page.ts'
@@ -16,8 +16,7 @@ const usage = `penstock-gateway ${version}: reads instruments, keeps every readi
 
   penstock-gateway sniff <file>                    what a file is, and the source that reads it
   penstock-gateway preview <gateway.yaml> [source] what the sources would bring, read without storing
-  penstock-gateway check <gateway.yaml>            says what is wrong with a configuration, or that nothing is
-  penstock-gateway check --schema <file>           writes the JSON Schema of the configuration, for editors
+  penstock-gateway check <gateway.yaml>            proves a configuration against the real files, ports and broker
   penstock-gateway run <gateway.yaml>              runs until it is stopped; takes an edited configuration as it goes on
   penstock-gateway tap [source]                    readings of a running gateway as they pass
 
@@ -60,27 +59,15 @@ const serve = async (line: CommandLine): Promise<void> => {
   await Promise.all([following, showing])
 }
 
-const check = async (line: CommandLine): Promise<void> => {
-  if (typeof line.options.schema === 'string') {
-    await writeFile(line.options.schema, `${JSON.stringify(gatewayJsonSchema(), null, 2)}\n`)
-    line.print(`wrote ${line.options.schema}`)
-    if (line.operands.length === 0) return
-  }
-  const file = configFile(line)
-  const { gateway, sources, uplink, dataDir } = await loadGatewayConfig(file, line.env)
-  const kinds = sources.map(source => `${source.id} (${source.kind})`).join(', ')
-  line.print(`${file}: ok: gateway ${gateway}; sources ${kinds}; uplink ${uplink.url}; data in ${dataDir}`)
-}
-
 await runProgram({
   name: 'penstock-gateway',
   version,
   usage,
   commands: {
     run: { isService: true, run: serve },
-    check: { options: { schema: 'string' }, run: check },
     sniff: sniffCommand,
     preview: previewCommand,
+    check: checkCommand,
     tap: tapCommand,
   },
 })

@@ -1,4 +1,5 @@
 export { LogBusyError, LogClosedError, LogDiskError, LogError, LogLockedError, LogRangeError } from './errors.ts'
 export { type LogFile, type LogFs, nodeLogFs } from './fs.ts'
+export { findLogHolder } from './lock.ts'
 export type { Damage, Entry, Log, LogOptions, LogStats } from './log.ts'
 export { openLog } from './open.ts'

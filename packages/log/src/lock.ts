@@ -11,7 +11,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LogLockedError } from './errors.ts'
-import type { LogFs } from './fs.ts'
+import { type LogFs, nodeLogFs } from './fs.ts'
 import { readSmall, removeIfThere } from './manifest.ts'
 
 export const LOCK = 'lock'
@@ -36,6 +36,12 @@ export const takeLock = async (fs: LogFs, dir: string): Promise<() => Promise<vo
     const holder = await readHolder(fs, file)
     if (typeof holder !== 'string' && holder.token === me.token) await removeIfThere(fs, file)
   }
+}
+
+/** The process that has the log in `dir` open, or `undefined`. For those who only look: nothing is made or taken. */
+export const findLogHolder = async (dir: string, fs: LogFs = nodeLogFs): Promise<number | undefined> => {
+  const holder = await readHolder(fs, path.join(dir, LOCK))
+  return isAlive(holder) ? pidOf(holder) : undefined
 }
 
 const take = async (fs: LogFs, dir: string, file: string, me: Holder, depth: number): Promise<void> => {
