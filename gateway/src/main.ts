@@ -2,6 +2,7 @@
 import { EXIT, UserError } from '@penstock/frame'
 import { type CommandLine, runProgram } from '@penstock/program'
 import { checkCommand } from './commands/check.ts'
+import { initCommand } from './commands/init.ts'
 import { previewCommand } from './commands/preview.ts'
 import { sniffCommand } from './commands/sniff.ts'
 import { tapCommand } from './commands/tap.ts'
@@ -14,6 +15,7 @@ const version = '0.1.0'
 
 const usage = `penstock-gateway ${version}: reads instruments, keeps every reading, sends it to the cloud
 
+  penstock-gateway init [folder]                   writes a first configuration; --sample <file> finds its source
   penstock-gateway sniff <file>                    what a file is, and the source that reads it
   penstock-gateway preview <gateway.yaml> [source] what the sources would bring, read without storing
   penstock-gateway check <gateway.yaml>            proves a configuration against the real files, ports and broker
@@ -65,6 +67,7 @@ await runProgram({
   usage,
   commands: {
     run: { isService: true, run: serve },
+    init: initCommand,
     sniff: sniffCommand,
     preview: previewCommand,
     check: checkCommand,

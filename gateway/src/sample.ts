@@ -123,7 +123,7 @@ export const sourceId = (name: string): string => {
 }
 
 /** A source as it stands in a configuration. */
-export type SourceEntry = { id: string; kind: string; zone: string } & { [key: string]: Json }
+export type SourceEntry = { id: string; kind: string } & { [key: string]: Json }
 
 /** The source that a proposal stands for. Zone and device are said even where a gateway would know: the sample proves them. */
 export const sourceOf = (request: Pick<SampleRequest, 'name' | 'folder' | 'zone' | 'zoneIsGiven'>, best: Proposal) => {

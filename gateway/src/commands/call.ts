@@ -1,5 +1,6 @@
 /** What the commands have in common: operands, numbers among the options, files that are opened for a look. */
 import { type FileHandle, open } from 'node:fs/promises'
+import { isAbsolute, relative, resolve } from 'node:path'
 import { nearestName } from '@penstock/config'
 import type { FileBytes } from '@penstock/formats'
 import { EXIT, isZone, UserError } from '@penstock/frame'
@@ -44,6 +45,13 @@ export const zoneOption = (line: CommandLine): string | undefined => {
 }
 
 export const machineZone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone
+
+/** A folder as it stands in a configuration of `base`: relative where it is below that, else absolute. */
+export const folderIn = (base: string, folder: string): string => {
+  const below = relative(resolve(base), resolve(folder))
+  if (below === '') return '.'
+  return below.startsWith('..') || isAbsolute(below) ? resolve(folder) : below.replaceAll('\\', '/')
+}
 
 /** Why a file or folder cannot be had, in plain words. */
 export const fileProblem = (error: unknown): string => {

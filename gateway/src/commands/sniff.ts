@@ -1,5 +1,5 @@
 /** `sniff`: what a file is, how its rows would be stored, and the source that reads it. */
-import { basename, dirname, relative, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { writeYaml } from '@penstock/config'
 import type { Proposal } from '@penstock/formats'
 import { EXIT, UserError } from '@penstock/frame'
@@ -15,7 +15,7 @@ import {
 } from '../sample.ts'
 import { createProgress } from '../terminal/progress.ts'
 import { bytesText, findingLines, rejectLines, streamsLines, totalsText } from '../terminal/sample-text.ts'
-import { machineZone, openFile, operandsOf, textOption, wholeNumber, zoneOption } from './call.ts'
+import { folderIn, machineZone, openFile, operandsOf, textOption, wholeNumber, zoneOption } from './call.ts'
 import { appendSource } from './config-file.ts'
 
 const usage = `penstock-gateway sniff <file>: what a file is, how its rows would be stored, and the source that reads it
@@ -48,7 +48,7 @@ const run = async (line: CommandLine): Promise<void> => {
       stream: 'readings',
       zone: zone ?? machineZone(),
       zoneIsGiven: zone !== undefined,
-      folder: folderFor(path, config),
+      folder: config === undefined ? resolve(dirname(path)) : folderIn(dirname(config), dirname(path)),
       rowsMax,
       rejectsMax: limits.rejectsMax,
       readBytesMax: limits.readBytesMax,
@@ -79,14 +79,6 @@ export const sniffCommand: Command = {
 const readWithProgress = async (line: CommandLine, path: string, request: SampleRequest): Promise<SampleReport> => {
   const progress = createProgress(path, line.terminal, () => performance.now())
   return await readSample({ ...request, onProgress: progress.at }).finally(progress.end)
-}
-
-/** The file's folder as it stands in the configuration that is written to, or seen from nowhere. */
-const folderFor = (path: string, config: string | undefined): string => {
-  const folder = resolve(dirname(path))
-  if (config === undefined) return folder
-  const below = relative(resolve(dirname(config)), folder)
-  return below === '' ? '.' : below.startsWith('..') ? folder : below.replaceAll('\\', '/')
 }
 
 const nothingFits = async ({ file }: SampleRequest, reason = 'no format was found that reads it'): Promise<string> => {

@@ -18,7 +18,7 @@ import {
   type YAMLSeq,
 } from 'yaml'
 
-/** A comment above the key at `path`, or above the nearest thing that is there. */
+/** A comment above the key at `path`, or above the nearest thing that is there; below an empty line where it begins with one. */
 export interface Remark {
   path: readonly (string | number)[]
   text: string
@@ -117,7 +117,8 @@ const remark = (document: Document, path: readonly (string | number)[], text: st
     } else break
   }
   if (!at) return
-  const said = wrap(text).map(line => ` ${line}`)
+  if (text.startsWith('\n')) at.spaceBefore = true
+  const said = wrap(text.trimStart()).map(line => (line === '' ? '' : ` ${line}`))
   at.commentBefore = [...(at.commentBefore ? [at.commentBefore] : []), ...said].join('\n')
 }
 
