@@ -1,11 +1,6 @@
 /** penstock-gateway: sources → spool → uplink. This file is the table of contents of its commands. */
 import { EXIT, UserError } from '@penstock/frame'
 import { type CommandLine, runProgram } from '@penstock/program'
-import { checkCommand } from './commands/check.ts'
-import { initCommand } from './commands/init.ts'
-import { previewCommand } from './commands/preview.ts'
-import { sniffCommand } from './commands/sniff.ts'
-import { tapCommand } from './commands/tap.ts'
 import { type GatewayConfig, loadGatewayConfig } from './config.ts'
 import { followConfig, watchConfig } from './config-watch.ts'
 import { openGateway } from './gateway.ts'
@@ -19,6 +14,7 @@ const usage = `penstock-gateway ${version}: reads instruments, keeps every readi
   penstock-gateway sniff <file>                    what a file is, and the source that reads it
   penstock-gateway preview <gateway.yaml> [source] what the sources would bring, read without storing
   penstock-gateway check <gateway.yaml>            proves a configuration against the real files, ports and broker
+  penstock-gateway doctor [gateway.yaml]           what of this machine endangers readings, each with its remedy
   penstock-gateway run <gateway.yaml>              runs until it is stopped; takes an edited configuration as it goes on
   penstock-gateway tap [source]                    readings of a running gateway as they pass
 
@@ -65,12 +61,14 @@ await runProgram({
   name: 'penstock-gateway',
   version,
   usage,
+  // All but `run` are loaded when they are called: the first reading does not wait for them.
   commands: {
     run: { isService: true, run: serve },
-    init: initCommand,
-    sniff: sniffCommand,
-    preview: previewCommand,
-    check: checkCommand,
-    tap: tapCommand,
+    init: async () => (await import('./commands/init.ts')).initCommand,
+    sniff: async () => (await import('./commands/sniff.ts')).sniffCommand,
+    preview: async () => (await import('./commands/preview.ts')).previewCommand,
+    check: async () => (await import('./commands/check.ts')).checkCommand,
+    tap: async () => (await import('./commands/tap.ts')).tapCommand,
+    doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
   },
 })

@@ -112,7 +112,12 @@ const headOf = async (
 
 const formatFinding = ({ id, format }: FileSource, path: string, report: SampleReport): Finding => {
   const { rowsRead, rowsRejected, rejects, bytes, bytesRead } = report
-  const head = bytesRead < bytes ? `the first ${bytesText(bytesRead)} of ${path}` : path
+  const head =
+    bytesRead === bytes
+      ? path
+      : bytes <= limits.readBytesMax
+        ? `${path} without its last line, whose end is still to come`
+        : `the first ${bytesText(bytesRead)} of ${path}`
   const [first] = rejects
   const line = first?.origin.firstLine
   const why = first ? `; the first${line === undefined ? '' : ` in line ${line}`}: ${first.reason}` : ''
@@ -143,7 +148,10 @@ const timeFindings = (source: FileSource, path: string, { streams }: SampleRepor
   return [warn(source.id, `${path} has rows from the future: ${last}`, remedy)]
 }
 
-const shareFinding = async ({ id, folder, pollMsMax }: FileSource, deps: FilesProbeDeps): Promise<Finding[]> => {
+export const shareFinding = async (
+  { id, folder, pollMsMax }: FileSource,
+  deps: Pick<FilesProbeDeps, 'platform'>,
+): Promise<Finding[]> => {
   const disk = await diskOf(folder, deps.platform).catch(() => undefined)
   if (disk?.share === undefined) return []
   const text = `${folder} is a network share (${disk.share}): changes there bring no events, it is looked at every ${pollMsMax} ms`
