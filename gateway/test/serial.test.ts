@@ -372,6 +372,20 @@ describe('an instrument that is asked', () => {
     expect(port.sent.filter(s => s.startsWith('#01')).length).toBeGreaterThanOrEqual(4)
   })
 
+  it('may put line ends behind its frames: they are no half answers', async () => {
+    const port = newFakePort(() => '\x02n=5\x03\x65\r\n')
+    const framing = { by: 'delimiter', start: '\\x02', end: '\\x03', tailBytes: 1 }
+    const checksum = { kind: 'xor', from: 1 }
+    expect([...'n=5\x03'].reduce((sum, c) => sum ^ c.charCodeAt(0), 0)).toBe(0x65)
+    run({ framing, checksum, poll: { everyMs: 20, commands: [{ send: 'N?' }] } }, port)
+    await until(
+      () => countOf(durable),
+      n => n >= 3,
+    )
+    expect(new Set(numbers())).toEqual(new Set([5]))
+    expect(rejects()).toEqual([])
+  })
+
   it('is sent checksums, and answers with some, also where the line gives back what was sent', async () => {
     const xor = (text: string) =>
       [...text]

@@ -491,8 +491,8 @@ const createEar = (line: Line, desk: Desk, openedMs: number): Ear => {
       return desk.reject(record.bytes, `the port was opened while this ${what} came: its beginning may be missing`)
     }
     if (record.problem !== undefined) return desk.reject(record.bytes, record.problem)
-    // Line ends alone are what is left of an answer; an echo has no checksum.
-    if (conversation && (record.bytes.every(isLineEnd) || conversation.isEcho(record.bytes))) return
+    // Blanks alone are what is left of an answer; an echo has no checksum.
+    if (conversation && (record.bytes.every(isBlank) || conversation.isEcho(record.bytes))) return
     const opened = checksum.open(record.bytes)
     if ('problem' in opened) return desk.reject(record.bytes, opened.problem)
     const whole = { ...record, bytes: withoutMarks(framing, opened.bytes) }
@@ -523,7 +523,11 @@ const createEar = (line: Line, desk: Desk, openedMs: number): Ear => {
       for (const record of framer.idle()) hear(record, conversation, nowMs)
       return probeMs
     },
-    clear: () => desk.reject(framer.rest(), `this ${what} had no end when the next command was due`),
+    clear() {
+      const rest = framer.rest()
+      // Line ends behind the end of a frame are no half frame.
+      if (!rest.every(isBlank)) desk.reject(rest, `this ${what} had no end when the next command was due`)
+    },
     giveUp(why) {
       for (const channel of channels) {
         desk.reject(channel.undecoded, `${why} while this record came`)
@@ -534,7 +538,7 @@ const createEar = (line: Line, desk: Desk, openedMs: number): Ear => {
   }
 }
 
-const isLineEnd = (byte: number): boolean => byte === 13 || byte === 10
+const isBlank = (byte: number): boolean => byte === 13 || byte === 10 || byte === 32
 /** Frames with a tail still have their marks, for the checksum may cover them. */
 const withoutMarks = (framing: FramingOptions, bytes: Uint8Array): Uint8Array => {
   if (framing.by !== 'delimiter' || framing.tailBytes === undefined) return bytes
