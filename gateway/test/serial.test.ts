@@ -336,7 +336,7 @@ describe('an instrument that is asked', () => {
     // The first answer lacks its end, so that it is none in time.
     const port = newFakePort(sent => (sent.startsWith('A') ? (n++ === 0 ? '1' : '2\r\n') : '3\r\n'))
     const commands = [
-      { send: 'A?', stream: 'a', format: float('a'), answerMsMax: 30 },
+      { send: 'A?', stream: 'a', format: float('a'), answerMsMax: 150 },
       { send: 'B?', stream: 'b', format: float('b') },
     ]
     run({ poll: { everyMs: 200, commands, lateMs: 5 } }, port)
@@ -357,7 +357,7 @@ describe('an instrument that is asked', () => {
     const format = { kind: 'lines', pattern: '^>\\d\\d (?<t>\\S+)$' }
     const devices = ['01', '02', '03'].map(address => ({ address, device: `oven-${address}` }))
     const commands = [{ send: '#{address}T', expect: '^>{address} ' }]
-    const poll = { everyMs: 40, answerMsMax: 30, retries: 0, commands }
+    const poll = { everyMs: 40, answerMsMax: 120, retries: 0, commands }
     const { source, said } = run({ format, devices, poll }, port)
     await until(
       () => countOf(durable),
@@ -646,7 +646,7 @@ describe.skipIf(!hasSocat && !isCi)('a real pty pair (not run: needs socat)', ()
       }
     })()
     const devices = [1, 2, 3].map(address => ({ address, device: `d${address}` }))
-    const poll = { everyMs: 50, answerMsMax: 40, commands: [{ send: '{address}T?', expect: '^{address}=' }] }
+    const poll = { everyMs: 50, answerMsMax: 150, commands: [{ send: '{address}T?', expect: '^{address}=' }] }
     const format = { kind: 'lines', pattern: '^.=(?<t>\\S+)$' }
     const { source, stop: stopSource } = run({ port: gateway(), format, devices, poll }, {})
     await until(
