@@ -10,7 +10,7 @@ import * as z from 'zod'
 import { createCells, setTexts } from './cells.ts'
 import type { Checkpoint, Decoded, Decoder, DecoderContext, Resume } from './decoder.ts'
 import { fieldsOf, sameTimeSchema, tagsSchema, timeSchema } from './options.ts'
-import { createRowReader } from './row.ts'
+import { createRowReader, type RowReader } from './row.ts'
 import { createScaling } from './scaling.ts'
 import { originOf, type RowPlace } from './series.ts'
 
@@ -112,8 +112,21 @@ export const createBinary = (options: BinaryOptions, context: DecoderContext, re
   let offset = resume?.checkpoint.offset ?? 0
   let records = resume?.checkpoint.line ?? 0
 
+  const quick = typeof made === 'string' ? undefined : createQuickReader(options, made)
   const readRecord = (record: Buffer, place: RowPlace, atNs: bigint | undefined): string | undefined => {
     if (typeof made === 'string') return made
+    if (quick?.(record)) {
+      if (made.otherFields.length > 0) {
+        const texts: string[] = new Array(fields.length).fill('')
+        for (const field of made.otherFields) {
+          const found = (readers[field] as FieldReader)(record)
+          if (typeof found !== 'string') return found.problem
+          texts[field] = found
+        }
+        setTexts(cells, texts)
+      }
+      return made.finish(cells, place, atNs)
+    }
     const texts: string[] = []
     for (const read of readers) {
       const found = read(record)
@@ -160,6 +173,58 @@ export const createBinary = (options: BinaryOptions, context: DecoderContext, re
     state: typeof made === 'string' ? [] : made.sink.state(),
   })
   return { push, checkpoint }
+}
+
+/**
+ * Fills the numbers of a record without making text of them. Returns whether it could: a sentinel, a number that a column
+ * cannot hold and one that is none take the way through text, which knows what to say.
+ */
+const createQuickReader = ({ fields, order }: BinaryOptions, rows: RowReader) => {
+  const { numbers, numberFields } = rows
+  const readers = numberFields.map(({ field }) => createQuickField(fields[field] as Field, order))
+  return (record: Buffer): boolean => {
+    for (let k = 0; k < readers.length; k++) {
+      const value = (readers[k] as (record: Buffer) => number)(record)
+      if (!Number.isFinite(value)) return false
+      numbers[k] = value
+    }
+    return true
+  }
+}
+
+/** The scaled value, or NaN where it needs a closer look. */
+const createQuickField = (field: Field, order: 'little' | 'big'): ((record: Buffer) => number) => {
+  const { at, type, status = {} } = field
+  const isLittle = (field.order ?? order) === 'little'
+  const sentinels = Object.keys(status).map(Number)
+  const scale = isScaled(field) ? createScaling(field) : undefined
+  const raw = createQuickRaw(type, at, isLittle)
+  if (!raw) return () => Number.NaN
+  const isFloat = type === 'f32' || type === 'f64'
+  return record => {
+    const value = raw(record)
+    if (sentinels.includes(value) || (!isFloat && !Number.isSafeInteger(value))) return Number.NaN
+    if (isFloat && field.as === 'int') return Number.NaN
+    return scale ? scale(value) : value
+  }
+}
+
+const createQuickRaw = (type: Field['type'], at: number, isLittle: boolean) => {
+  if (type === 'ascii' || type === 'bool' || type === 'bcd') return undefined
+  if (type === 'f32') return (r: Buffer) => (isLittle ? r.readFloatLE(at) : r.readFloatBE(at))
+  if (type === 'f64') return (r: Buffer) => (isLittle ? r.readDoubleLE(at) : r.readDoubleBE(at))
+  if (type === 'u64' || type === 'i64') {
+    const low = isLittle ? at : at + 4
+    const high = isLittle ? at + 4 : at
+    return (r: Buffer) => {
+      const lowPart = isLittle ? r.readUInt32LE(low) : r.readUInt32BE(low)
+      if (type === 'u64') return (isLittle ? r.readUInt32LE(high) : r.readUInt32BE(high)) * 2 ** 32 + lowPart
+      return (isLittle ? r.readInt32LE(high) : r.readInt32BE(high)) * 2 ** 32 + lowPart
+    }
+  }
+  const width = widths[type]
+  if (type.startsWith('u')) return (r: Buffer) => (isLittle ? r.readUIntLE(at, width) : r.readUIntBE(at, width))
+  return (r: Buffer) => (isLittle ? r.readIntLE(at, width) : r.readIntBE(at, width))
 }
 
 /** Bytes as people compare them with a manual: `aa 55 00`, cut at the length that a reject may have. */
