@@ -113,6 +113,7 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
   const readers: StreamReader[] = []
 
   const scan: Scan = createScan({
+    before: objects => layout.before(objects),
     begin: plan => layout.begin(plan),
     chunks: (plan, place, from, to) => layout.chunks(plan, place, from, to),
     rest: (share, place, chunk, values) => layout.rest(share, place, chunk, values),

@@ -73,6 +73,7 @@ export interface StreamLayout {
   streams(): readonly Stream[]
   channels(): Iterable<Channel>
   warnings(): readonly string[]
+  before(objects: readonly TdmsObject[]): void
   begin(plan: ChunkPlan): void
   chunks(plan: ChunkPlan, place: SegmentPlace, from: number, to: number): void
   rest(share: Share, place: SegmentPlace, chunk: number, values: number): void
@@ -149,8 +150,12 @@ export const createLayout = (options: TdmsOptions, context: LayoutContext, direc
     return undefined
   }
 
+  // Properties that come with the second values of a channel say nothing of its first ones.
+  const before: StreamLayout['before'] = objects => {
+    if (waiting.length > 0 && objects.some(object => waits(channels.get(object)))) settle()
+  }
   const begin: StreamLayout['begin'] = plan => {
-    if (plan.shares.some(({ object }) => waits(channels.get(object)))) settle()
+    if (waiting.length > 0 && plan.shares.some(({ object }) => waits(channels.get(object)))) settle()
   }
   const waits = (channel: Channel | undefined): boolean =>
     channel !== undefined && !channel.settled && channel.values > 0
@@ -397,6 +402,7 @@ export const createLayout = (options: TdmsOptions, context: LayoutContext, direc
     streams: () => streams,
     channels: () => channels.values(),
     warnings: () => warnings,
+    before,
     begin,
     chunks,
     rest,
@@ -456,9 +462,9 @@ const cleanName = (text: string): string => {
 const freeName = (text: string, taken: Map<string, number>): string => {
   const base = text.slice(0, LIMITS.nameCharsMax - 8)
   let name = base
-  let n = taken.get(base) ?? 0
+  let n = taken.get(base) ?? 1
   while (taken.has(name)) name = `${base} ${++n}`
   taken.set(base, n)
-  taken.set(name, Math.max(1, taken.get(name) ?? 0))
+  if (name !== base) taken.set(name, 1)
   return name
 }

@@ -125,6 +125,12 @@ const readLength = (view: DataView, p: number, little: boolean): number => {
   return high * 4_294_967_296 + view.getUint32(little ? p : p + 4, little)
 }
 
+/** Metadata that was read and not yet applied. */
+export interface Prepared {
+  /** Objects that it says to have values in the segment, beside those that the list before goes on with. */
+  withData: readonly TdmsObject[]
+  apply(): void
+}
 export interface Directory {
   /** Objects by path, in the order in which they came. */
   readonly objects: ReadonlyMap<string, TdmsObject>
@@ -132,8 +138,8 @@ export interface Directory {
   version(): number
   /** The list of the segment read last. */
   list(): readonly Entry[]
-  /** Applies the metadata bytes[0…] of a segment whose metadata begins at byte `at`. A problem leaves it as it was. */
-  apply(bytes: Uint8Array, leadIn: LeadIn, at: number): Problem | undefined
+  /** Reads the metadata bytes[0…] of a segment, which begins at byte `at` of the file. Nothing is changed by it yet. */
+  prepare(bytes: Uint8Array, leadIn: LeadIn, at: number): Prepared | Problem
 }
 
 class Impossible extends Error {
@@ -181,32 +187,38 @@ export const createDirectory = (): Directory => {
     list = next
   }
 
-  const apply: Directory['apply'] = (bytes, leadIn, at) => {
+  const prepare: Directory['prepare'] = (bytes, leadIn, at) => {
     const isNewList = (leadIn.toc & TOC_NEW_LIST) !== 0
     const known = isNewList ? plans.find(bytes, leadIn.little) : undefined
     if (known) {
-      list = known
-      return undefined
+      const apply = (): void => {
+        list = known
+      }
+      return { withData: known.map(({ object }) => object), apply }
     }
+    let sayings: Saying[]
     try {
-      const parser = createParser(bytes, leadIn.little, at, objects)
-      const sayings = parser.read()
+      sayings = createParser(bytes, leadIn.little, at, objects).read()
       const more = sayings.reduce((sum, saying) => sum + (saying.properties?.length ?? 0), 0)
       if (properties + more > propertiesMax) {
         throw new Impossible(at, `the objects have more than ${propertiesMax} properties`)
       }
       if (objects.size + sayings.length > objectsMax)
         throw new Impossible(at, `there are more than ${objectsMax} objects`)
-      merge(sayings, isNewList)
-      const repeats = sayings.every(({ header, properties: said }) => typeof header === 'string' && said === undefined)
-      if (isNewList && repeats) plans.add(bytes, leadIn.little, list)
-      return undefined
     } catch (error) {
       if (!(error instanceof Impossible)) throw error
       return { at: error.at, reason: error.message }
     }
+    const kept = isNewList ? [] : list.filter(({ hasData }) => hasData).map(({ object }) => object)
+    const named = sayings.filter(({ header }) => header !== 'none').map(({ object }) => object)
+    const apply = (): void => {
+      merge(sayings, isNewList)
+      const repeats = sayings.every(({ header, properties: said }) => typeof header === 'string' && said === undefined)
+      if (isNewList && repeats) plans.add(bytes, leadIn.little, list)
+    }
+    return { withData: [...kept, ...named], apply }
   }
-  return { objects, version: () => version, list: () => list, apply }
+  return { objects, version: () => version, list: () => list, prepare }
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Rows of one stream into frames: columns are filled in runs, times beside them, and cut where a frame is full. */
-import { type Column, type Frame, formatNs, LIMITS, NS_PER_MS, type Reject, STATUS_COLUMN } from '@penstock/frame'
+import { type Column, type Frame, LIMITS, NS_PER_MS, type Reject, STATUS_COLUMN } from '@penstock/frame'
 import type { DecoderContext } from '../decoder.ts'
 import { originOf, spanMsMax } from '../series.ts'
 import { skip } from './extent.ts'
@@ -17,9 +17,8 @@ export const STATUS_TOO_LARGE = 'beyond-2^53'
 const batchRowsMax = 16_384
 /** Numbers and texts in one frame. */
 const frameValuesMax = 262_144
-/** Rows without a usable time that share a reject. */
-const rejectRowsMax = 20
-const rejectCharsMax = LIMITS.rejectTextCharsMax
+/** Rows read together at first, and after rows without a usable time: each of these makes a reject. */
+const carefulRowsMax = 256
 
 export interface StreamReader {
   readonly stream: Stream
@@ -75,6 +74,7 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
   const at = new Float64Array(2)
   let open: Open | undefined
   let startFlag: string | null = null
+  let careful = true
 
   const ready: StreamReader['ready'] = ended => {
     let least = Number.POSITIVE_INFINITY
@@ -230,14 +230,17 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
 
   const read: StreamReader['read'] = async (values, rowsWanted, ended, arrivalNs) => {
     const room = rowsMax - (open?.rows ?? 0)
-    const rows = Math.min(rowsWanted, room, ms.length)
+    const rows = Math.min(rowsWanted, room, careful ? carefulRowsMax : ms.length)
     const found = await readTimes(values, rows, arrivalNs)
+    careful = false
     for (let i = 0; i < found; ) {
-      const bad = Number.isNaN(ms[i])
       const first = i
-      while (i < found && Number.isNaN(ms[i]) === bad && (!bad || i - first < rejectRowsMax)) i++
-      if (bad) await rejectRows(values, i - first, ended)
-      else await addRows(values, first, i, ended)
+      while (i < found && !Number.isNaN(ms[i])) i++
+      if (i > first) await addRows(values, first, i, ended)
+      if (i === found) break
+      careful = true
+      await rejectRow(values, ended)
+      i++
     }
     if (open && open.rows >= rowsMax) flush()
     return found * width
@@ -313,34 +316,25 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
     }
   }
 
-  /** Rows without a time: stored as what they hold. */
-  const rejectRows = async (values: ValueReader, rows: number, ended: boolean): Promise<void> => {
+  /** A row without a time: stored as what it holds. */
+  const rejectRow = async (values: ValueReader, ended: boolean): Promise<void> => {
     flush()
     const frame = begin()
-    grow(frame, rows)
-    const first = stream.given
-    await fill(values, frame, rows, ended)
-    const lines: string[] = []
-    for (let i = 0; i < rows; i++) {
-      const cells = columns.map(column => {
-        const number = ownNumber.get(column)
-        const value =
-          number === undefined
-            ? frame.lists[listColumns.indexOf(column)]?.[i]
-            : (frame.numbers[number] as Float64Array)[i]
-        return `${column.name}=${value === null || Number.isNaN(value) ? '' : value}`
-      })
-      lines.push(cells.join(', '))
-    }
+    const row = stream.given
+    await fill(values, frame, 1, ended)
+    const cells = columns.map(column => {
+      const number = ownNumber.get(column)
+      const value = number === undefined ? frame.lists[listColumns.indexOf(column)]?.[0] : frame.numbers[number]?.[0]
+      return `${column.name}=${value === null || Number.isNaN(value) ? '' : value}`
+    })
     const { firstByte, lastByte } = rowsContext.place()
-    const which = rows === 1 ? `row ${first + 1}` : `rows ${first + 1} to ${first + rows}`
     const made = output()
     made.rejects.push({
-      origin: originOf(context, 'tdms', { firstLine: first + 1, lastLine: first + rows, firstByte, lastByte }),
-      reason: `stream "${stream.name}", ${which}: ${timeProblem(stream)}`.slice(0, LIMITS.reasonCharsMax),
-      text: lines.join('\n').slice(0, rejectCharsMax),
+      origin: originOf(context, 'tdms', { firstLine: row + 1, lastLine: row + 1, firstByte, lastByte }),
+      reason: `stream "${stream.name}", row ${row + 1}: ${timeProblem(stream)}`.slice(0, LIMITS.reasonCharsMax),
+      text: cells.join(', ').slice(0, LIMITS.rejectTextCharsMax),
     })
-    made.rowsRejected += rows
+    made.rowsRejected++
   }
 
   const self: StreamReader = { stream, ready, pass, read, flush, arrival: [Number.NaN, 0] }
@@ -362,5 +356,3 @@ const freeIndexName = (columns: readonly StreamColumn[]): string => {
   while (columns.some(column => column.name === name)) name += '_'
   return name
 }
-
-export const isoOf = (ns: bigint): string => formatNs(ns)

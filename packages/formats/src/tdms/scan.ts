@@ -15,12 +15,17 @@ import {
   leadInBytes,
   type Problem,
   readLeadIn,
+  type TdmsObject,
+  TOC_METADATA,
+  TOC_RAW,
 } from './metadata.ts'
 import { type ChunkPlan, planOf, type Share, valuesWithin } from './segment.ts'
 import type { Slab, Window } from './window.ts'
 
 /** Who is told what the walk finds. */
 export interface ScanListener {
+  /** A segment with values of these objects comes; what its metadata says has not been applied. */
+  before(objects: readonly TdmsObject[]): void
   /** The first chunk of a segment with data is there; its metadata has been applied. */
   begin(plan: ChunkPlan): void
   /** Chunks [from, to) of the segment are there. */
@@ -142,10 +147,19 @@ export const createScan = (listener: ScanListener): Scan => {
   const begin = async (window: Window, leadIn: LeadIn): Promise<Current | Problem> => {
     const from = at + leadInBytes
     const bytes = await metadataOf(window, from, from + leadIn.raw)
-    if ((leadIn.toc & 2) !== 0) {
-      const problem = directory.apply(bytes, leadIn, from)
-      if (problem) return problem
-    }
+    const hasRaw = (leadIn.toc & TOC_RAW) !== 0
+    if ((leadIn.toc & TOC_METADATA) !== 0) {
+      const prepared = directory.prepare(bytes, leadIn, from)
+      if (isProblem(prepared)) return prepared
+      if (hasRaw) listener.before(prepared.withData)
+      prepared.apply()
+    } else if (hasRaw)
+      listener.before(
+        directory
+          .list()
+          .filter(({ hasData }) => hasData)
+          .map(({ object }) => object),
+      )
     const plan = planOf(directory.list(), leadIn, at)
     if (isProblem(plan)) return plan
     const place = { at, raw: from + leadIn.raw, little: leadIn.little, chunkBytes: plan.bytes }
