@@ -1,5 +1,5 @@
 /**
- * `pnpm bench [log] [csv] [lake] [influx] [path] [spool] [start]`: each line a figure with its peer or physical limit of the same run.
+ * `pnpm bench [log] [csv] [lake] [influx] [path] [spool] [start] [tdms]`: each line a figure with its peer or physical limit of the same run.
  */
 import { benchCsv } from './csv.bench.ts'
 import { benchInflux } from './influx.bench.ts'
@@ -8,6 +8,7 @@ import { benchLog } from './log.bench.ts'
 import { benchPath } from './path.bench.ts'
 import { benchSpool } from './spool.bench.ts'
 import { benchStart } from './start.bench.ts'
+import { benchTdms } from './tdms.bench.ts'
 
 const print = (line: string) => void process.stdout.write(`${line}\n`)
 const benches: Record<string, (print: (line: string) => void) => Promise<void>> = {
@@ -18,6 +19,7 @@ const benches: Record<string, (print: (line: string) => void) => Promise<void>> 
   path: benchPath,
   spool: benchSpool,
   start: benchStart,
+  tdms: benchTdms,
 }
 
 const named = process.argv.slice(2)

@@ -1,6 +1,8 @@
 import { formatNs } from '@penstock/frame'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createFileDecoder, formatSchema, type Resume, type SeekDecoder } from '../src/index.ts'
+import { stampAt, stampParts } from '../src/tdms/raw-type.ts'
 import { context } from './decoder.contract.ts'
 import { fileOf, type MakeSeeking, type Read, readGrowing, readStates, readWhole } from './seek-decoder.contract.ts'
 import { channelPath, chunkBytes, plainSegment, segment, type TypeName, type Value, valueBytes } from './tdms-writer.ts'
@@ -390,6 +392,27 @@ describe('tdms times', () => {
     expect(Object.keys(read.series)).toEqual(['values'])
     expect(times(read, 'values')).toEqual(list.map(formatNs))
     expect(values(read, 'values', 'x')).toEqual([1, 2, 3, 4])
+  })
+
+  it('are to the nearest ns, whatever the fraction of a second is', () => {
+    const bytes = new DataView(new ArrayBuffer(16))
+    const at = new Float64Array(2)
+    fc.assert(
+      fc.property(
+        fc.bigInt({ min: -(2n ** 35n), max: 2n ** 37n }),
+        fc.oneof(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.bigInt({ min: 0n, max: 1023n }).map(n => n << 54n)),
+        fc.boolean(),
+        (s, f, little) => {
+          bytes.setBigInt64(little ? 8 : 0, s, little)
+          bytes.setBigUint64(little ? 0 : 8, f, little)
+          const exact = stampAt(bytes, 0, little)
+          const isTime = stampParts(bytes, 0, little, at)
+          expect(isTime).toBe(typeof exact === 'bigint')
+          if (isTime) expect(BigInt(at[0] as number) * 1_000_000n + BigInt(at[1] as number)).toBe(exact)
+        },
+      ),
+      { numRuns: 2000 },
+    )
   })
 
   it('reject rows whose timestamp was never set', async () => {

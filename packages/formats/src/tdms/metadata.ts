@@ -136,6 +136,8 @@ export interface Directory {
   readonly objects: ReadonlyMap<string, TdmsObject>
   /** Moves on with every property that came. */
   version(): number
+  /** Moves on with every index that came. */
+  indices(): number
   /** The list of the segment read last. */
   list(): readonly Entry[]
   /** Reads the metadata bytes[0…] of a segment, which begins at byte `at` of the file. Nothing is changed by it yet. */
@@ -163,6 +165,7 @@ export const createDirectory = (): Directory => {
   let list: Entry[] = []
   let properties = 0
   let version = 0
+  let indices = 0
   const plans = createPlanCache()
 
   const merge = (sayings: readonly Saying[], isNewList: boolean): void => {
@@ -171,7 +174,10 @@ export const createDirectory = (): Directory => {
     for (const { object, isNew, header, properties: said } of sayings) {
       if (isNew) objects.set(object.path, object)
       object.seen = true
-      if (typeof header === 'object') object.index = header
+      if (typeof header === 'object') {
+        object.index = header
+        indices++
+      }
       const hasData = header !== 'none' && object.index !== undefined
       const place = places.get(object)
       if (place === undefined) {
@@ -218,7 +224,7 @@ export const createDirectory = (): Directory => {
     }
     return { withData: [...kept, ...named], apply }
   }
-  return { objects, version: () => version, list: () => list, prepare }
+  return { objects, version: () => version, indices: () => indices, list: () => list, prepare }
 }
 
 /**

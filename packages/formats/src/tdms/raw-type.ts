@@ -121,3 +121,29 @@ export const stampAt = (view: DataView, p: number, little: boolean): bigint | 'z
   if (unix < secondsMin || unix > secondsMax) return undefined
   return unix * 1_000_000_000n + ((fraction * 1_000_000_000n + (1n << 63n)) >> 64n)
 }
+
+/**
+ * The same for many: leaves ms since 1970 in at[0] and ns below a ms in at[1], without bigints; false where it is no time.
+ */
+export const stampParts = (view: DataView, p: number, little: boolean, at: Float64Array): boolean => {
+  const whole = little ? p + 8 : p
+  const part = little ? p : p + 8
+  const high = view.getInt32(little ? whole + 4 : whole, little)
+  const seconds = high * TWO_32 + view.getUint32(little ? whole : whole + 4, little) - 2_082_844_800
+  if (!(seconds >= -62_135_596_800 && seconds <= 253_402_300_799)) return false
+  const upper = view.getUint32(little ? part + 4 : part, little)
+  const lower = view.getUint32(little ? part : part + 4, little)
+  if (high === 0 && seconds === -2_082_844_800 && upper === 0 && lower === 0) return false
+  // Each of the terms is exact or far below a ns; their sum is off by less than 1e-6 ns.
+  const exact = ((upper >>> 16) * 1e9) / 65_536 + ((upper & 0xffff) * 1e9) / TWO_32 + (lower * 1e9) / TWO_32 / TWO_32
+  const rest = exact - Math.floor(exact)
+  let ns = Math.round(exact)
+  if (Math.abs(rest - 0.5) < 1e-5) {
+    const fraction = (BigInt(upper) << 32n) | BigInt(lower)
+    ns = Number((fraction * 1_000_000_000n + (1n << 63n)) >> 64n)
+  }
+  const ms = Math.floor(ns / 1e6)
+  at[0] = seconds * 1000 + ms
+  at[1] = ns - ms * 1e6
+  return true
+}

@@ -5,7 +5,7 @@ import { originOf, spanMsMax } from '../series.ts'
 import { skip } from './extent.ts'
 import type { Channel, Stream, StreamColumn } from './layout.ts'
 import { STATUS_UNSCALED } from './scale.ts'
-import { addNs } from './time-axis.ts'
+import { addNs, type Parts, partsOf, type Stretch } from './time-axis.ts'
 import type { ValueReader } from './values.ts'
 
 /** A row in which not every channel has a value, because the file ends before. */
@@ -97,19 +97,18 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
 
   const ownNumber = new Map(numberColumns.map((column, i) => [column, i]))
 
-  const begin = (): Open => ({
+  const begin = (rows: number): Open => ({
     rows: 0,
     startMs: 0,
     startNs: 0,
-    offsets: new Float64Array(Math.min(64, rowsMax)),
-    numbers: numberColumns.map(() => new Float64Array(Math.min(64, rowsMax))),
+    offsets: new Float64Array(rows),
+    numbers: numberColumns.map(() => new Float64Array(rows)),
     lists: listColumns.map(() => []),
     statuses: undefined,
   })
   const grow = (frame: Open, rows: number): void => {
-    let capacity = frame.offsets.length
-    if (rows <= capacity) return
-    while (capacity < rows) capacity = Math.min(rowsMax, capacity * 2)
+    if (rows <= frame.offsets.length) return
+    const capacity = Math.min(rowsMax, Math.max(rows, 2 * frame.offsets.length))
     const larger = (had: Float64Array): Float64Array => {
       const more = new Float64Array(capacity)
       more.set(had.subarray(0, frame.rows))
@@ -171,8 +170,8 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
           values.numbers(axis.channel, stream.axisCursor, 0, n, counts, 0, () => undefined),
         )
         startFlag = axis.start.flag
-        for (let i = 0; i < rows; i++)
-          setTime(i, Number.isNaN(ms[i]) ? Number.NaN : (counts[i] as number) * axis.unitNs, axis.start.ns)
+        const from = partsOf(axis.start.ns)
+        for (let i = 0; i < rows; i++) if (!Number.isNaN(ms[i])) setTime(i, (counts[i] as number) * axis.unitNs, from)
         return found
       }
       case 'waveform':
@@ -192,28 +191,24 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
     if (had > 0) await read(had)
     return rows
   }
-  const setTime = (i: number, afterNs: number, startNs: bigint): void => {
-    if (!Number.isNaN(afterNs) && addNs(startNs, afterNs, at)) {
+  const setTime = (i: number, afterNs: number, from: Parts): void => {
+    if (addNs(from, afterNs, at)) {
       ms[i] = at[0] as number
       ns[i] = at[1] as number
     } else ms[i] = Number.NaN
   }
-  const waveformTimes = (
-    rows: number,
-    stretches: { from: number; base: number; start: { ns: bigint; flag: string | null }; stepNs: number }[],
-  ): number => {
+  const waveformTimes = (rows: number, stretches: Stretch[]): number => {
     while (stretches.length > 1 && (stretches[1]?.from ?? 0) <= stream.given) stretches.shift()
     const [stretch, next] = stretches
     if (!stretch) return 0
     const n = next ? Math.min(rows, next.from - stream.given) : rows
     startFlag = stretch.start.flag
-    for (let i = 0; i < n; i++) setTime(i, (stream.given + i - stretch.base) * stretch.stepNs, stretch.start.ns)
+    const from = partsOf(stretch.start.ns)
+    for (let i = 0; i < n; i++) setTime(i, (stream.given + i - stretch.base) * stretch.stepNs, from)
     return n
   }
   const arrivalTimes = (rows: number, arrivalNs: bigint): void => {
-    const rest = ((arrivalNs % 1_000_000n) + 1_000_000n) % 1_000_000n
-    const nowMs = Number((arrivalNs - rest) / 1_000_000n)
-    const nowNs = Number(rest)
+    const { ms: nowMs, ns: nowNs } = partsOf(arrivalNs)
     for (let i = 0; i < rows; i++) {
       let [nextMs, nextNs] = self.arrival
       nextNs += arrivalStepNs
@@ -250,7 +245,7 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
   const addRows = async (values: ValueReader, first: number, to: number, ended: boolean): Promise<void> => {
     for (let i = first; i < to; ) {
       if (open && Math.abs((ms[i] as number) - open.startMs) > spanMsMax) flush()
-      open ??= begin()
+      open ??= begin(to - i)
       const frame: Open = open
       if (frame.rows === 0) {
         frame.startMs = ms[i] as number
@@ -319,7 +314,7 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
   /** A row without a time: stored as what it holds. */
   const rejectRow = async (values: ValueReader, ended: boolean): Promise<void> => {
     flush()
-    const frame = begin()
+    const frame = begin(1)
     const row = stream.given
     await fill(values, frame, 1, ended)
     const cells = columns.map(column => {

@@ -10,12 +10,14 @@
 import {
   createDirectory,
   type Directory,
+  type Entry,
   isProblem,
   type LeadIn,
   leadInBytes,
   type Problem,
   readLeadIn,
   type TdmsObject,
+  TOC_INTERLEAVED,
   TOC_METADATA,
   TOC_RAW,
 } from './metadata.ts'
@@ -64,6 +66,9 @@ interface Current {
   chunks: number
 }
 
+/** "TDSm" */
+const TAG = 0x5444536d
+
 /** The file became shorter while it was read. */
 export class Shrunk extends Error {}
 
@@ -80,15 +85,12 @@ export const createScan = (listener: ScanListener): Scan => {
   let current: Current | undefined
   /** Nothing behind a problem can be read: places of values depend on all that came before. */
   let stopped = false
+  const plans = new WeakMap<readonly Entry[], { indices: number; plan: ChunkPlan }>()
 
   const bytesOf = async (window: Window, from: number, to: number): Promise<Slab> => {
     const slab = window.find(from, to) ?? (await window.load(from, to))
     if (!slab) throw new Shrunk()
     return slab
-  }
-  const metadataOf = async (window: Window, from: number, to: number): Promise<Uint8Array> => {
-    const slab = await bytesOf(window, from, to)
-    return slab.bytes.subarray(from - slab.from, to - slab.from)
   }
 
   /** @param to where the bytes that cannot be read end at the latest, whatever comes behind them */
@@ -109,61 +111,64 @@ export const createScan = (listener: ScanListener): Scan => {
       if (!last) return 'wait'
       return stop({ at, reason: `the ${size - at} bytes at the end of the file are no whole lead-in` }, size)
     }
-    const slab = await bytesOf(window, at, at + leadInBytes)
+    const slab = window.find(at, at + leadInBytes) ?? (await bytesOf(window, at, at + leadInBytes))
     const leadIn = readLeadIn(slab.view, at - slab.from, at)
     if (isProblem(leadIn)) {
       // A lead-in of zeros, or of ones behind its tag, is one that a writer has not filled in yet.
-      const unwritten =
-        slab.view.getUint32(at - slab.from) === 0 || slab.view.getUint32(at - slab.from + 12) === 0xffffffff
+      const p = at - slab.from
+      const unwritten = slab.view.getUint32(p) === 0 || slab.view.getUint32(p + 12) === 0xffffffff
       return unwritten && !last ? 'wait' : stop(leadIn, at + leadInBytes)
     }
-    if (at + leadInBytes + leadIn.raw > size) {
+    const from = at + leadInBytes
+    if (from + leadIn.raw > size) {
       if (!last) return 'wait'
       return stop({ at, reason: `the metadata of the segment at byte ${at} is cut off` }, size)
     }
-    const end = leadIn.next === undefined ? size : at + leadInBytes + leadIn.next
-    const closed = leadIn.next !== undefined && end + 4 <= size && (await isTag(window, end))
+    const end = leadIn.next === undefined ? size : from + leadIn.next
+    const mayBeClosed = leadIn.next !== undefined && end + 4 <= size
+    const behind = mayBeClosed ? (window.find(end, end + 4) ?? (await bytesOf(window, end, end + 4))) : undefined
+    const closed = behind !== undefined && behind.view.getUint32(end - behind.from) === TAG
+    const held = window.find(from, from + leadIn.raw) ?? (await bytesOf(window, from, from + leadIn.raw))
+    const bytes = held.bytes.subarray(from - held.from, from - held.from + leadIn.raw)
     if (current) {
-      const known = current.leadIn
-      const same = leadIn.toc === known.toc && leadIn.raw === known.raw
-      if (!same || (await currentHash(window, leadIn)) !== current.hash) return 'changed'
+      const { toc, raw } = current.leadIn
+      if (leadIn.toc !== toc || leadIn.raw !== raw || hashOf(bytes) !== current.hash) return 'changed'
     } else {
-      const begun = await begin(window, leadIn)
+      const begun = begin(bytes, leadIn)
       if (isProblem(begun)) return closed || last ? stop(begun, Math.min(end, size)) : 'wait'
       current = begun
+      // Only a segment that is looked at again can be found to have changed.
+      if (!closed) current.hash = hashOf(bytes)
     }
     return readOn(current, Math.min(end, size), closed, last, leadIn.next !== undefined && end <= size)
   }
 
-  const isTag = async (window: Window, p: number): Promise<boolean> => {
-    const slab = await bytesOf(window, p, p + 4)
-    return slab.view.getUint32(p - slab.from) === 0x5444536d
-  }
-  const currentHash = async (window: Window, leadIn: LeadIn): Promise<number> => {
+  const begin = (bytes: Uint8Array, leadIn: LeadIn): Current | Problem => {
     const from = at + leadInBytes
-    return hashOf(await metadataOf(window, from, from + Math.min(leadIn.raw, hashBytesMax)))
-  }
-
-  const begin = async (window: Window, leadIn: LeadIn): Promise<Current | Problem> => {
-    const from = at + leadInBytes
-    const bytes = await metadataOf(window, from, from + leadIn.raw)
     const hasRaw = (leadIn.toc & TOC_RAW) !== 0
     if ((leadIn.toc & TOC_METADATA) !== 0) {
       const prepared = directory.prepare(bytes, leadIn, from)
       if (isProblem(prepared)) return prepared
       if (hasRaw) listener.before(prepared.withData)
       prepared.apply()
-    } else if (hasRaw)
-      listener.before(
-        directory
-          .list()
-          .filter(({ hasData }) => hasData)
-          .map(({ object }) => object),
-      )
-    const plan = planOf(directory.list(), leadIn, at)
+    } else if (hasRaw) {
+      const entries = directory.list().filter(({ hasData }) => hasData)
+      listener.before(entries.map(({ object }) => object))
+    }
+    const plan = planned(leadIn)
     if (isProblem(plan)) return plan
     const place = { at, raw: from + leadIn.raw, little: leadIn.little, chunkBytes: plan.bytes }
-    return { leadIn, hash: hashOf(bytes), plan, place, chunks: 0 }
+    return { leadIn, hash: 0, plan, place, chunks: 0 }
+  }
+  /** The plan of the segment; that of the last one with this list, where no index has come since. */
+  const planned = (leadIn: LeadIn): ChunkPlan | Problem => {
+    const list = directory.list()
+    const known = plans.get(list)
+    const interleaved = (leadIn.toc & TOC_INTERLEAVED) !== 0
+    if (known && known.indices === directory.indices() && known.plan.interleaved === interleaved) return known.plan
+    const plan = planOf(list, leadIn, at)
+    if (!isProblem(plan)) plans.set(list, { indices: directory.indices(), plan })
+    return plan
   }
 
   /** Tells the chunks that are there before byte `end`. */
@@ -216,7 +221,7 @@ export const createScan = (listener: ScanListener): Scan => {
 
 /** Bytes that so many values of each share take. */
 const bytesOfValues = (plan: ChunkPlan, counts: readonly number[]): number => {
-  if (plan.interleaved) return (counts[0] ?? 0) * (plan.shares[0]?.step ?? 0)
+  if (plan.interleaved && !plan.shares[0]?.scalers) return (counts[0] ?? 0) * (plan.shares[0]?.step ?? 0)
   let bytes = 0
   for (const [i, share] of plan.shares.entries()) {
     const count = counts[i] as number

@@ -28,6 +28,7 @@ export interface ChunkPlan {
   /** 0 where the segment has no values. */
   bytes: number
   shares: Share[]
+  /** As the ToC mask says it; DAQmx raw data is laid out in its own way. */
   interleaved: boolean
 }
 
@@ -47,7 +48,11 @@ export const planOf = (list: readonly Entry[], leadIn: LeadIn, at: number): Chun
     return { at, reason: `the segment at byte ${at} mixes DAQmx raw data with other values` }
   }
   const plan =
-    daqmx.length > 0 ? daqmxPlan(entries, at) : interleaved ? interleavedPlan(entries, at) : plainPlan(entries)
+    daqmx.length > 0
+      ? daqmxPlan(entries, interleaved, at)
+      : interleaved
+        ? interleavedPlan(entries, at)
+        : plainPlan(entries)
   if (!isProblem(plan) && !Number.isSafeInteger(plan.bytes)) {
     return { at, reason: `the segment at byte ${at} says that a chunk has ${plan.bytes} bytes` }
   }
@@ -96,7 +101,7 @@ const interleavedPlan = (entries: readonly Entry[], at: number): ChunkPlan | Pro
   return { bytes: Number.isSafeInteger(stride) ? row * values : stride, shares, interleaved: true }
 }
 
-const daqmxPlan = (entries: readonly Entry[], at: number): ChunkPlan | Problem => {
+const daqmxPlan = (entries: readonly Entry[], interleaved: boolean, at: number): ChunkPlan | Problem => {
   const widths = entries[0]?.object.index?.widths ?? []
   const counts = new Array<number>(widths.length).fill(0)
   for (const { object } of entries) {
@@ -125,7 +130,7 @@ const daqmxPlan = (entries: readonly Entry[], at: number): ChunkPlan | Problem =
     if (!index?.scalers || index.scalers.length === 0) return []
     return [{ object, type: index.type, values: index.values, at: 0, step: 0, scalers: index.scalers.map(place) }]
   })
-  return { bytes, shares, interleaved: false }
+  return { bytes, shares, interleaved }
 }
 
 /** How many values of each share stand in the first `bytes` bytes of a chunk. */

@@ -134,27 +134,35 @@ export const nextStretch = (last: Stretch, waveform: Waveform | undefined, row: 
   return { from: row, base, start: { ns, flag: null }, stepNs }
 }
 
-/** Leaves start + ns in at[0] (ms) and at[1] (ns below a ms); false where no calendar has it. */
-export const addNs = (start: bigint, ns: number, at: Float64Array): boolean => {
-  if (!(Math.abs(ns) < 1e19)) return false
-  const all = start + BigInt(Math.round(ns))
-  let ms = all / 1_000_000n
-  let rest = all % 1_000_000n
-  if (rest < 0n) {
-    rest += 1_000_000n
-    ms -= 1n
-  }
-  at[0] = Number(ms)
-  at[1] = Number(rest)
-  return at[0] >= msMin && at[0] <= msMax
-}
-/** The same without bigints, for starts taken apart before and steps that stay below 2^53 ns. */
-export const addToParts = (startMs: number, startNs: number, ns: number, at: Float64Array): void => {
-  const all = startNs + ns
-  const ms = Math.floor(all / NS_PER_MS)
-  at[0] = startMs + ms
-  at[1] = all - ms * NS_PER_MS
-}
 /** Years 1 to 9999. */
 const msMin = -62_135_596_800_000
 const msMax = 253_402_300_799_999
+
+/** A moment as whole ms and the ns below it, so that times can be added without bigints. */
+export interface Parts {
+  ms: number
+  ns: number
+}
+export const partsOf = (all: bigint): Parts => {
+  const rest = ((all % 1_000_000n) + 1_000_000n) % 1_000_000n
+  return { ms: Number((all - rest) / 1_000_000n), ns: Number(rest) }
+}
+
+/** Leaves start + ns in at[0] (ms) and at[1] (ns below a ms); false where no calendar has it. */
+export const addNs = (start: Parts, ns: number, at: Float64Array): boolean => {
+  const whole = Math.round(ns)
+  if (Math.abs(whole) < exactNsMax) {
+    const all = start.ns + whole
+    const ms = Math.floor(all / NS_PER_MS)
+    at[0] = start.ms + ms
+    at[1] = all - ms * NS_PER_MS
+  } else {
+    if (!(Math.abs(whole) < 1e21)) return false
+    const { ms, ns: rest } = partsOf(BigInt(start.ms) * 1_000_000n + BigInt(start.ns) + BigInt(whole))
+    at[0] = ms
+    at[1] = rest
+  }
+  return (at[0] as number) >= msMin && (at[0] as number) <= msMax
+}
+/** Whole ns that a double holds exactly, with room for a ms more. */
+const exactNsMax = 9_007_199_000_000_000

@@ -2,7 +2,7 @@
 import { formatNs, LIMITS } from '@penstock/frame'
 import { type Cursor, type Extents, type Layout, skip } from './extent.ts'
 import type { Channel } from './layout.ts'
-import { type OnWide, type RawType, readNumbers, stampAt } from './raw-type.ts'
+import { type OnWide, type RawType, readNumbers, stampParts } from './raw-type.ts'
 import { Shrunk } from './scan.ts'
 import { runBytesMax, type Slab, type Window } from './window.ts'
 
@@ -42,6 +42,7 @@ interface Lane {
 }
 
 export const createValueReader = (window: Window): ValueReader => {
+  const moment = new Float64Array(2)
   const slabOf = async (from: number, to: number): Promise<Slab> => {
     const slab = await window.load(from, to)
     if (!slab) throw new Shrunk()
@@ -206,13 +207,10 @@ export const createValueReader = (window: Window): ValueReader => {
       const base = done
       await walk(channel.extents, cursor, run.count, lanes(channel.type), (slab, p, step, n, at) => {
         for (let i = 0; i < n; i++) {
-          const found = stampAt(slab.view, p + i * step, little)
           const row = base + at + i
-          ms[row] = Number.NaN
-          if (typeof found !== 'bigint') continue
-          const rest = ((found % 1_000_000n) + 1_000_000n) % 1_000_000n
-          ms[row] = Number((found - rest) / 1_000_000n)
-          ns[row] = Number(rest)
+          const isTime = stampParts(slab.view, p + i * step, little, moment)
+          ms[row] = isTime ? (moment[0] as number) : Number.NaN
+          ns[row] = moment[1] as number
         }
       })
       done += run.count
