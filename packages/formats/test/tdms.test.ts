@@ -400,7 +400,10 @@ describe('tdms times', () => {
     fc.assert(
       fc.property(
         fc.bigInt({ min: -(2n ** 35n), max: 2n ** 37n }),
-        fc.oneof(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.bigInt({ min: 0n, max: 1023n }).map(n => n << 54n)),
+        fc.oneof(
+          fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+          fc.bigInt({ min: 0n, max: 1023n }).map(n => n << 54n),
+        ),
         fc.boolean(),
         (s, f, little) => {
           bytes.setBigInt64(little ? 8 : 0, s, little)
