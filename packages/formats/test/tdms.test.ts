@@ -231,6 +231,78 @@ describe('tdms', () => {
   })
 })
 
+describe('tdms files that are said to be complete, or whose channels stop', () => {
+  const objects = ['a', 'b'].map(channel => ({
+    path: channelPath('g', channel),
+    index: { type: 'int32', values: 1 } as const,
+    properties: everySecond,
+  }))
+  const row = (i: number) => chunkBytes('int32', [i, 10 + i])
+  const whole = concat(
+    segment({ objects, raw: concat(row(0), row(1), row(2)) }),
+    segment({ raw: concat(row(3), row(4)) }),
+  )
+  const readOn = async (decoder: SeekDecoder, size: number, last: boolean) => {
+    const { frames, rejects, used } = await decoder.pull(fileOf(whole, size), last, 1n)
+    const rows = frames.flatMap(frame =>
+      Array.from(frame.offsetsNs, (_, i) =>
+        frame.columns
+          .map(column => column.values[i])
+          .concat(Number((frame.startNs - noon) / second) + (frame.offsetsNs[i] ?? 0) / 1e9),
+      ),
+    )
+    return { rows, rejects: rejects.length, used }
+  }
+  it.each([false, true])(
+    'go on where a file that had rested grows after all; a row with holes comes again, whole (restart: %s)',
+    async restart => {
+      const cut = whole.length - 12
+      let decoder = make()()
+      expect(await readOn(decoder, cut, true)).toEqual({
+        rows: [
+          [0, 10, 0],
+          [1, 11, 1],
+          [2, 12, 2],
+        ],
+        rejects: 1,
+        used: cut,
+      })
+      if (restart)
+        decoder = make()({ checkpoint: JSON.parse(JSON.stringify(decoder.checkpoint())), head: new Uint8Array(0) })
+      expect((await readOn(decoder, cut, true)).rows).toEqual([])
+      const more = await readOn(decoder, whole.length, true)
+      expect(more.rows).toEqual([
+        [3, 13, 3],
+        [4, 14, 4],
+      ])
+      expect(more.used).toBe(12)
+      expect(decoder.checkpoint().offset).toBe(whole.length)
+    },
+  )
+
+  it('give rows without a channel that its writer has long passed over, and what comes of it later apart', async () => {
+    const list = (channels: string[], value: number) =>
+      plainSegment(channels.map(channel => ({ group: 'g', channel, type: 'uint8' as const, values: [value] })))
+    const both = list(['a', 'b'], 1)
+    const alone = list(['a'], 2)
+    const file = concat(both, both, ...Array.from({ length: 9300 }, () => alone), both, both)
+    const decoder = make({ time: 'arrival' }, { frameRowsMax: 100_000 })()
+    let rows = 0
+    for (;;) {
+      const { frames, more } = await decoder.pull(fileOf(file), false, 1n)
+      for (const frame of frames) if (frame.stream === 'g') rows += frame.offsetsNs.length
+      if (!more) break
+    }
+    expect(rows).toBe(2 + 9300 + 2)
+    const read = await readWhole(make({ time: 'arrival' }), file)
+    expect(values(read, 'g', 'b').filter(v => v !== null)).toEqual([1, 1])
+    expect(statuses(read, 'g').slice(1, 4)).toEqual([null, 'incomplete', 'incomplete'])
+    expect(values(read, 'g/b', 'b')).toEqual([1, 1])
+    const places = [100, file.length / 2, file.length - 200, file.length - 20].map(Math.floor)
+    expect(await readGrowing(make({ time: 'arrival' }), file, places, places)).toEqual(read)
+  })
+})
+
 describe('tdms DAQmx', () => {
   const scaled = (i: number, slope: number) =>
     ({

@@ -34,8 +34,8 @@ export interface ScanListener {
   chunks(plan: ChunkPlan, place: SegmentPlace, from: number, to: number): void
   /** A last chunk that is shorter: `values` of this share. */
   rest(share: Share, place: SegmentPlace, chunk: number, values: number): void
-  /** Bytes [from, to) of the file make no value. */
-  reject(reason: string, from: number, to: number): void
+  /** Bytes [from, to) of the file make no value. @param final because the file ends here: more bytes could mend it */
+  reject(reason: string, from: number, to: number, final: boolean): void
 }
 export interface SegmentPlace {
   /** Where the segment begins, and where its raw data does. */
@@ -94,10 +94,10 @@ export const createScan = (listener: ScanListener): Scan => {
   }
 
   /** @param to where the bytes that cannot be read end at the latest, whatever comes behind them */
-  const stop = (problem: Problem, to: number): ScanStep => {
+  const stop = (problem: Problem, to: number, final: boolean): ScanStep => {
     stopped = true
     current = undefined
-    listener.reject(`${problem.reason}; nothing behind byte ${at} can be read`, Math.min(problem.at, to), to)
+    listener.reject(`${problem.reason}; nothing behind byte ${at} can be read`, Math.min(problem.at, to), to, final)
     return 'more'
   }
 
@@ -109,7 +109,7 @@ export const createScan = (listener: ScanListener): Scan => {
     if (at >= size) return last ? 'end' : 'wait'
     if (size - at < leadInBytes) {
       if (!last) return 'wait'
-      return stop({ at, reason: `the ${size - at} bytes at the end of the file are no whole lead-in` }, size)
+      return stop({ at, reason: `the ${size - at} bytes at the end of the file are no whole lead-in` }, size, true)
     }
     const slab = window.find(at, at + leadInBytes) ?? (await bytesOf(window, at, at + leadInBytes))
     const leadIn = readLeadIn(slab.view, at - slab.from, at)
@@ -117,12 +117,12 @@ export const createScan = (listener: ScanListener): Scan => {
       // A lead-in of zeros, or of ones behind its tag, is one that a writer has not filled in yet.
       const p = at - slab.from
       const unwritten = slab.view.getUint32(p) === 0 || slab.view.getUint32(p + 12) === 0xffffffff
-      return unwritten && !last ? 'wait' : stop(leadIn, at + leadInBytes)
+      return unwritten && !last ? 'wait' : stop(leadIn, at + leadInBytes, last)
     }
     const from = at + leadInBytes
     if (from + leadIn.raw > size) {
       if (!last) return 'wait'
-      return stop({ at, reason: `the metadata of the segment at byte ${at} is cut off` }, size)
+      return stop({ at, reason: `the metadata of the segment at byte ${at} is cut off` }, size, true)
     }
     const end = leadIn.next === undefined ? size : from + leadIn.next
     const mayBeClosed = leadIn.next !== undefined && end + 4 <= size
@@ -135,7 +135,7 @@ export const createScan = (listener: ScanListener): Scan => {
       if (leadIn.toc !== toc || leadIn.raw !== raw || hashOf(bytes) !== current.hash) return 'changed'
     } else {
       const begun = begin(bytes, leadIn)
-      if (isProblem(begun)) return closed || last ? stop(begun, Math.min(end, size)) : 'wait'
+      if (isProblem(begun)) return closed || last ? stop(begun, Math.min(end, size), !closed) : 'wait'
       current = begun
       // Only a segment that is looked at again can be found to have changed.
       if (!closed) current.hash = hashOf(bytes)
@@ -177,7 +177,7 @@ export const createScan = (listener: ScanListener): Scan => {
     const bytes = Math.max(0, end - place.raw)
     if (plan.bytes === 0 && bytes > 0) {
       const reason = `the segment at byte ${at} has ${bytes} bytes of raw data, but no channel that they could belong to`
-      if (closed || last) return stop({ at: place.raw, reason }, end)
+      if (closed || last) return stop({ at: place.raw, reason }, end, !closed)
       return 'wait'
     }
     const chunks = plan.bytes === 0 ? 0 : Math.floor(bytes / plan.bytes)
@@ -187,7 +187,7 @@ export const createScan = (listener: ScanListener): Scan => {
       segment.chunks = chunks
     }
     if (!closed && !last) return 'wait'
-    if (plan.bytes > 0) readRest(segment, bytes - chunks * plan.bytes, whole)
+    if (plan.bytes > 0) readRest(segment, bytes - chunks * plan.bytes, whole, !closed)
     current = undefined
     at = end
     return 'more'
@@ -197,7 +197,7 @@ export const createScan = (listener: ScanListener): Scan => {
    * The bytes behind the whole chunks. A writer that ended well has given each channel what stands there; of a chunk that
    * was cut off, only rows count that all of its channels have.
    */
-  const readRest = ({ plan, place, chunks }: Current, rest: number, whole: boolean): void => {
+  const readRest = ({ plan, place, chunks }: Current, rest: number, whole: boolean, final: boolean): void => {
     if (rest === 0) return
     const counts = plan.shares.map(share => valuesWithin(plan, share, rest))
     const least = counts.reduce((low, count, i) => (plan.shares[i]?.values === 0 ? low : Math.min(low, count)), rest)
@@ -213,7 +213,7 @@ export const createScan = (listener: ScanListener): Scan => {
     const reason = whole
       ? `${rest - used} bytes at the end of the raw data of the segment at byte ${place.at} make no whole value`
       : `the writer stopped within a chunk of the segment at byte ${place.at}: ${rest - used} bytes that make no whole row`
-    listener.reject(reason, plan.interleaved ? from + used : from, from + rest)
+    listener.reject(reason, plan.interleaved ? from + used : from, from + rest, final)
   }
 
   return { directory, at: () => at, step }
