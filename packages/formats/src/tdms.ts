@@ -16,6 +16,7 @@ import { type Json, LIMITS, type Reject } from '@penstock/frame'
 import type { Checkpoint, DecoderContext, FileBytes, Resume, SeekDecoder } from './decoder.ts'
 import { originOf } from './series.ts'
 import { attributesOf } from './tdms/attributes.ts'
+import { createIndexFile, type IndexFile } from './tdms/index-file.ts'
 import { createLayout, type StreamLayout } from './tdms/layout.ts'
 import type { TdmsOptions } from './tdms/options.ts'
 import { createStreamReader, type Output, type RowsContext, type StreamReader } from './tdms/rows.ts'
@@ -55,6 +56,7 @@ export const createTdms = (options: TdmsOptions, context: DecoderContext, resume
   let given = givenOf(resume?.checkpoint.state)
   let offset = resume?.checkpoint.offset ?? 0
   let engine: Engine | undefined
+  let indexed = true
   let windowFile: FileBytes | undefined
   let window: Window | undefined
 
@@ -64,6 +66,10 @@ export const createTdms = (options: TdmsOptions, context: DecoderContext, resume
       engine = undefined
     }
     engine ??= createEngine(options, context, given)
+    // What was read before is gone through again by the index, where there is one that was not found wrong.
+    const isAgain = !engine.begun() && offset > 0
+    const index = isAgain && indexed ? await file.index?.() : undefined
+    engine.useIndex(index && createIndexFile(index, offset))
     if (windowFile !== file || !window) {
       window = createWindow(file)
       windowFile = file
@@ -77,8 +83,10 @@ export const createTdms = (options: TdmsOptions, context: DecoderContext, resume
       window = undefined
     }
     const before = offset
-    if (outcome === 'changed') engine = undefined
-    else offset = Math.max(offset, engine.offset(last && outcome === 'done' ? file.size : undefined))
+    if (outcome === 'changed') {
+      engine = undefined
+      indexed = false
+    } else offset = Math.max(offset, engine.offset(last && outcome === 'done' ? file.size : undefined))
     output.rowsRead = output.rowsRejected + output.frames.reduce((sum, frame) => sum + frame.offsetsNs.length, 0)
     return { ...output, used: offset - before, more: outcome === 'more' || outcome === 'changed' }
   }
@@ -118,6 +126,10 @@ const endOf = ({ size, rows, rejects }: { [key: string]: Json }): NonNullable<Gi
 /** done: nothing more can be read now · more: call again · changed: what was read has been rewritten, begin anew behind what was given */
 type Outcome = 'done' | 'more' | 'changed'
 interface Engine {
+  /** Whether anything was read. */
+  begun(): boolean
+  /** For the read that follows. */
+  useIndex(index: IndexFile | undefined): void
   read(window: Window, size: number, last: boolean, atNs: bigint, output: Output): Promise<Outcome>
   given(): Given
   /** First byte that is needed again; `end` where nothing is. */
@@ -260,7 +272,7 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
     }
     return first
   }
-  return { read, given, offset }
+  return { begun: () => scan.at() > 0, useIndex: scan.useIndex, read, given, offset }
 }
 
 const rejectOf = (context: DecoderContext, reason: string, from: number, to: number): Reject => ({

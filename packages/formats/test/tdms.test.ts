@@ -253,32 +253,54 @@ describe('tdms files that are said to be complete, or whose channels stop', () =
     )
     return { rows, rejects: rejects.length, used }
   }
-  it.each([false, true])(
-    'go on where a file that had rested grows after all; a row with holes comes again, whole (restart: %s)',
-    async restart => {
-      const cut = whole.length - 12
-      let decoder = make()()
-      expect(await readOn(decoder, cut, true)).toEqual({
-        rows: [
-          [0, 10, 0],
-          [1, 11, 1],
-          [2, 12, 2],
-        ],
-        rejects: 1,
-        used: cut,
-      })
-      if (restart)
-        decoder = make()({ checkpoint: JSON.parse(JSON.stringify(decoder.checkpoint())), head: new Uint8Array(0) })
-      expect((await readOn(decoder, cut, true)).rows).toEqual([])
-      const more = await readOn(decoder, whole.length, true)
-      expect(more.rows).toEqual([
-        [3, 13, 3],
-        [4, 14, 4],
-      ])
-      expect(more.used).toBe(12)
-      expect(decoder.checkpoint().offset).toBe(whole.length)
-    },
-  )
+  it.each([false, true])('go on where a file that had rested grows after all (restart: %s)', async restart => {
+    const cut = whole.length - 12
+    let decoder = make()()
+    expect(await readOn(decoder, cut, true)).toEqual({
+      rows: [
+        [0, 10, 0],
+        [1, 11, 1],
+        [2, 12, 2],
+      ],
+      rejects: 1,
+      used: cut,
+    })
+    if (restart)
+      decoder = make()({ checkpoint: JSON.parse(JSON.stringify(decoder.checkpoint())), head: new Uint8Array(0) })
+    expect((await readOn(decoder, cut, true)).rows).toEqual([])
+    const more = await readOn(decoder, whole.length, true)
+    expect(more.rows).toEqual([
+      [3, 13, 3],
+      [4, 14, 4],
+    ])
+    expect(more.used).toBe(12)
+    expect(decoder.checkpoint().offset).toBe(whole.length)
+  })
+
+  it('give a row with holes again, whole, where the file grows after all', async () => {
+    const part = (channel: string, value: number) =>
+      plainSegment([{ group: 'g', channel, type: 'uint8' as const, values: [value], properties: everySecond }])
+    const round = (i: number) => concat(part('a', i), part('b', 10 + i))
+    const file = concat(round(0), round(1), round(2), round(3))
+    const cut = concat(round(0), round(1), part('a', 2)).length
+    const given: unknown[] = []
+    const decoder = make()()
+    for (const size of [cut, file.length]) {
+      const { frames } = await decoder.pull(fileOf(file, size), true, 1n)
+      given.push(frames.flatMap(({ columns }) => columns.map(column => [...(column.values as (number | string)[])])))
+    }
+    expect(given).toEqual([
+      [
+        [0, 1, 2],
+        [10, 11, Number.NaN],
+        [null, null, 'incomplete'],
+      ],
+      [
+        [2, 3],
+        [12, 13],
+      ],
+    ])
+  })
 
   it('give rows without a channel that its writer has long passed over, and what comes of it later apart', async () => {
     const list = (channels: string[], value: number) =>
@@ -300,6 +322,66 @@ describe('tdms files that are said to be complete, or whose channels stop', () =
     expect(values(read, 'g/b', 'b')).toEqual([1, 1])
     const places = [100, file.length / 2, file.length - 200, file.length - 20].map(Math.floor)
     expect(await readGrowing(make({ time: 'arrival' }), file, places, places)).toEqual(read)
+  })
+})
+
+describe('tdms index files', () => {
+  const written = (i: number) =>
+    plainSegment([
+      {
+        group: 'g',
+        channel: 'x',
+        type: 'int32' as const,
+        values: [i, i, i, i, i, i],
+        properties: { ...everySecond, n: { type: 'int32', value: i } },
+      },
+    ])
+  const segments = Array.from({ length: 12 }, (_, i) => written(i))
+  const file = concat(...segments)
+  const metadataBytes = (segment: Buffer) => Number(segment.readBigUInt64LE(20))
+  const indexOf = (list: readonly Buffer[]) =>
+    concat(
+      ...list.map(piece => {
+        const copy = Buffer.from(piece.subarray(0, 28 + metadataBytes(piece)))
+        copy[3] = 0x68
+        return copy
+      }),
+    )
+  const right = indexOf(segments)
+  const changedAt = (n: number, byte: number) => {
+    const bytes = Buffer.from(right)
+    const size = 28 + metadataBytes(segments[0] as Buffer)
+    bytes[n * size + byte] = 0x11
+    return new Uint8Array(bytes)
+  }
+  it.each<[string, Uint8Array, boolean]>([
+    ['right', right, true],
+    ['cut off', right.slice(0, 300), true],
+    ['empty', new Uint8Array(0), false],
+    ['of another lead-in', changedAt(5, 20), true],
+    ['of other metadata', changedAt(2, 60), true],
+    ['no index at all', new Uint8Array(Buffer.alloc(2000, 0x41)), true],
+  ])('%s: the rows are the same', async (_, index, isUsed) => {
+    const whole = await readWhole(make(), file)
+    const first = make()()
+    const half = segments[0] ? segments[0].length * 8 + 10 : 0
+    const begun = await first.pull(fileOf(file, half), false, 1n)
+    expect(begun.used).toBe((segments[0]?.length ?? 0) * 8)
+    const seen = { bytes: 0, largest: 0 }
+    const second = make()({ checkpoint: JSON.parse(JSON.stringify(first.checkpoint())), head: new Uint8Array(0) })
+    const rows: unknown[] = []
+    for (;;) {
+      const pulled = await second.pull(
+        { ...fileOf(file), index: async () => fileOf(index, index.length, seen) },
+        true,
+        1n,
+      )
+      for (const { columns } of [...pulled.frames]) rows.push(...Array.from(columns[0]?.values as Float64Array))
+      if (!pulled.more) break
+    }
+    const before = begun.frames.flatMap(({ columns }) => Array.from(columns[0]?.values as Float64Array))
+    expect([...before, ...rows]).toEqual(values(whole, 'g', 'x'))
+    expect(seen.bytes > 0).toBe(isUsed)
   })
 })
 

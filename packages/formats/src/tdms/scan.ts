@@ -7,6 +7,8 @@
  * A segment is closed where another one follows it. Until then its writer may add chunks and rewrite its lead-in, so the
  * walk stays in front of it and looks again; its whole chunks are told as they come.
  */
+
+import type { IndexFile } from './index-file.ts'
 import {
   createDirectory,
   type Directory,
@@ -54,6 +56,8 @@ export interface Scan {
   at(): number
   /** One step on. @param size of the file, @param last nothing will be added to it */
   step(window: Window, size: number, last: boolean): Promise<ScanStep>
+  /** Metadata of closed segments comes from the index, as long as it is right: given before the first step, or not at all. */
+  useIndex(index: IndexFile | undefined): void
 }
 
 /** The segment in front of which the walk stands, once its metadata has been applied. */
@@ -85,6 +89,7 @@ export const createScan = (listener: ScanListener): Scan => {
   let current: Current | undefined
   /** Nothing behind a problem can be read: places of values depend on all that came before. */
   let stopped = false
+  let index: IndexFile | undefined
   const plans = new WeakMap<readonly Entry[], { indices: number; plan: ChunkPlan }>()
 
   const bytesOf = async (window: Window, from: number, to: number): Promise<Slab> => {
@@ -128,19 +133,39 @@ export const createScan = (listener: ScanListener): Scan => {
     const mayBeClosed = leadIn.next !== undefined && end + 4 <= size
     const behind = mayBeClosed ? (window.find(end, end + 4) ?? (await bytesOf(window, end, end + 4))) : undefined
     const closed = behind !== undefined && behind.view.getUint32(end - behind.from) === TAG
-    const held = window.find(from, from + leadIn.raw) ?? (await bytesOf(window, from, from + leadIn.raw))
-    const bytes = held.bytes.subarray(from - held.from, from - held.from + leadIn.raw)
+    const own = index && closed && !current ? await fromIndex(index, window, slab, leadIn) : undefined
+    if (own === 'wrong') return 'changed'
+    const bytes = own ?? (await ownMetadata(window, from, leadIn.raw))
     if (current) {
       const { toc, raw } = current.leadIn
       if (leadIn.toc !== toc || leadIn.raw !== raw || hashOf(bytes) !== current.hash) return 'changed'
     } else {
       const begun = begin(bytes, leadIn)
+      if (isProblem(begun) && own) return 'changed'
       if (isProblem(begun)) return closed || last ? stop(begun, Math.min(end, size), !closed) : 'wait'
       current = begun
       // Only a segment that is looked at again can be found to have changed.
       if (!closed) current.hash = hashOf(bytes)
     }
     return readOn(current, Math.min(end, size), closed, last, leadIn.next !== undefined && end <= size)
+  }
+
+  const ownMetadata = async (window: Window, from: number, length: number): Promise<Uint8Array> => {
+    const held = window.find(from, from + length) ?? (await bytesOf(window, from, from + length))
+    return held.bytes.subarray(from - held.from, from - held.from + length)
+  }
+  /** The metadata of the segment as the index has it; wrong: what came of it before must be read anew. */
+  const fromIndex = async (
+    file: IndexFile,
+    window: Window,
+    slab: Slab,
+    { raw }: LeadIn,
+  ): Promise<Uint8Array | 'wrong' | undefined> => {
+    const bytes = await file.metadata(slab, at - slab.from, raw)
+    if (bytes === undefined) index = undefined
+    else if (file.isSample() && Buffer.compare(bytes, await ownMetadata(window, at + leadInBytes, raw)) !== 0)
+      return 'wrong'
+    return bytes
   }
 
   const begin = (bytes: Uint8Array, leadIn: LeadIn): Current | Problem => {
@@ -216,7 +241,10 @@ export const createScan = (listener: ScanListener): Scan => {
     listener.reject(reason, plan.interleaved ? from + used : from, from + rest, final)
   }
 
-  return { directory, at: () => at, step }
+  const useIndex = (file: IndexFile | undefined): void => {
+    index = file
+  }
+  return { directory, at: () => at, step, useIndex }
 }
 
 /** Bytes that so many values of each share take. */
