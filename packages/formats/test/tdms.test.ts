@@ -4,7 +4,16 @@ import { describe, expect, it } from 'vitest'
 import { createFileDecoder, formatSchema, type Resume, type SeekDecoder } from '../src/index.ts'
 import { stampAt, stampParts } from '../src/tdms/raw-type.ts'
 import { context } from './decoder.contract.ts'
-import { fileOf, type MakeSeeking, type Read, readGrowing, readStates, readWhole } from './seek-decoder.contract.ts'
+import {
+  addPulled,
+  emptyRead,
+  fileOf,
+  type MakeSeeking,
+  type Read,
+  readGrowing,
+  readStates,
+  readWhole,
+} from './seek-decoder.contract.ts'
 import { channelPath, chunkBytes, plainSegment, segment, type TypeName, type Value, valueBytes } from './tdms-writer.ts'
 
 const make = (options: object = {}, more = {}): MakeSeeking => {
@@ -326,17 +335,12 @@ describe('tdms files that are said to be complete, or whose channels stop', () =
 })
 
 describe('tdms index files', () => {
-  const written = (i: number) =>
-    plainSegment([
-      {
-        group: 'g',
-        channel: 'x',
-        type: 'int32' as const,
-        values: [i, i, i, i, i, i],
-        properties: { ...everySecond, n: { type: 'int32', value: i } },
-      },
-    ])
-  const segments = Array.from({ length: 12 }, (_, i) => written(i))
+  const first = plainSegment([
+    { group: 'g', channel: 'x', type: 'int32' as const, values: [0, 1, 2], properties: everySecond },
+  ])
+  const again = (i: number) =>
+    segment({ objects: [{ path: channelPath('g', 'x'), index: 'same' }], raw: chunkBytes('int32', [i, i, i]) })
+  const segments = [first, ...Array.from({ length: 11 }, (_, i) => again(i))]
   const file = concat(...segments)
   const metadataBytes = (segment: Buffer) => Number(segment.readBigUInt64LE(20))
   const indexOf = (list: readonly Buffer[]) =>
@@ -348,39 +352,36 @@ describe('tdms index files', () => {
       }),
     )
   const right = indexOf(segments)
-  const changedAt = (n: number, byte: number) => {
-    const bytes = Buffer.from(right)
-    const size = 28 + metadataBytes(segments[0] as Buffer)
-    bytes[n * size + byte] = 0x11
-    return new Uint8Array(bytes)
-  }
+  /** The start of the waveform is another one. */
+  const changed = Buffer.from(right)
+  changed[changed.indexOf('wf_start_time') + 13 + 4 + 8] = 0x11
   it.each<[string, Uint8Array, boolean]>([
     ['right', right, true],
     ['cut off', right.slice(0, 300), true],
     ['empty', new Uint8Array(0), false],
-    ['of another lead-in', changedAt(5, 20), true],
-    ['of other metadata', changedAt(2, 60), true],
+    [
+      'of another file',
+      indexOf([plainSegment([{ group: 'h', channel: 'other', type: 'int8', values: [1] }]), ...segments]),
+      true,
+    ],
+    ['of other metadata', new Uint8Array(changed), true],
     ['no index at all', new Uint8Array(Buffer.alloc(2000, 0x41)), true],
   ])('%s: the rows are the same', async (_, index, isUsed) => {
     const whole = await readWhole(make(), file)
-    const first = make()()
-    const half = segments[0] ? segments[0].length * 8 + 10 : 0
-    const begun = await first.pull(fileOf(file, half), false, 1n)
-    expect(begun.used).toBe((segments[0]?.length ?? 0) * 8)
+    const before = make()()
+    const used = first.length + 6 * again(0).length
+    const begun = emptyRead()
+    addPulled(begun, await before.pull(fileOf(file, used + 10), false, 1n))
+    expect(before.checkpoint().offset).toBe(used)
     const seen = { bytes: 0, largest: 0 }
-    const second = make()({ checkpoint: JSON.parse(JSON.stringify(first.checkpoint())), head: new Uint8Array(0) })
-    const rows: unknown[] = []
+    const after = make()({ checkpoint: JSON.parse(JSON.stringify(before.checkpoint())), head: new Uint8Array(0) })
     for (;;) {
-      const pulled = await second.pull(
-        { ...fileOf(file), index: async () => fileOf(index, index.length, seen) },
-        true,
-        1n,
-      )
-      for (const { columns } of [...pulled.frames]) rows.push(...Array.from(columns[0]?.values as Float64Array))
+      const beside = { ...fileOf(file), index: async () => fileOf(index, index.length, seen) }
+      const pulled = await after.pull(beside, true, 1n)
+      addPulled(begun, pulled)
       if (!pulled.more) break
     }
-    const before = begun.frames.flatMap(({ columns }) => Array.from(columns[0]?.values as Float64Array))
-    expect([...before, ...rows]).toEqual(values(whole, 'g', 'x'))
+    expect(begun).toEqual(whole)
     expect(seen.bytes > 0).toBe(isUsed)
   })
 })
