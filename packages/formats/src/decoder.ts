@@ -75,6 +75,8 @@ export interface FileBytes {
    * what it has, and the runner finds out. Rejects where the disk fails.
    */
   read(from: number, to: number): Promise<Uint8Array>
+  /** The file of the same name with `_index` behind it, which TDMS writers keep beside it; `undefined` where there is none. */
+  index?(): Promise<FileBytes | undefined>
 }
 
 export interface Pulled extends Decoded {

@@ -16,6 +16,7 @@ import { type Json, LIMITS, type Reject } from '@penstock/frame'
 import type { Checkpoint, DecoderContext, FileBytes, Resume, SeekDecoder } from './decoder.ts'
 import { originOf } from './series.ts'
 import { attributesOf } from './tdms/attributes.ts'
+import { createIndexFile, type IndexFile } from './tdms/index-file.ts'
 import { createLayout, type StreamLayout } from './tdms/layout.ts'
 import type { TdmsOptions } from './tdms/options.ts'
 import { createStreamReader, type Output, type RowsContext, type StreamReader } from './tdms/rows.ts'
@@ -37,22 +38,38 @@ const aheadBytesMax = 1024 * 1024
 /** Segments walked in one pull, where no row comes of them. */
 const pullSegmentsMax = 262_144
 
-/** What was given by an earlier process. */
+/** What was given so far, by this process or an earlier one. */
 interface Given {
+  /** Rows of each stream. */
   rows: number[]
   rejects: number
   arrivals: ([number, number] | null)[]
+  /**
+   * The file was read as complete when it had `size` bytes: without what its end made of unfinished rows and bytes, `rows`
+   * and `rejects` were given. Should it grow all the same, reading goes on behind these; a row that was given with holes
+   * comes again then, at the same time, whole.
+   */
+  end?: { size: number; rows: number[]; rejects: number }
 }
 
 export const createTdms = (options: TdmsOptions, context: DecoderContext, resume?: Resume): SeekDecoder => {
   let given = givenOf(resume?.checkpoint.state)
   let offset = resume?.checkpoint.offset ?? 0
   let engine: Engine | undefined
+  let indexed = true
   let windowFile: FileBytes | undefined
   let window: Window | undefined
 
   const pull: SeekDecoder['pull'] = async (file, last, atNs = 0n) => {
+    if (given.end && file.size > given.end.size) {
+      given = { rows: given.end.rows, rejects: given.end.rejects, arrivals: given.arrivals }
+      engine = undefined
+    }
     engine ??= createEngine(options, context, given)
+    // What was read before is gone through again by the index, where there is one that was not found wrong.
+    const isAgain = !engine.begun() && offset > 0
+    const index = isAgain && indexed ? await file.index?.() : undefined
+    engine.useIndex(index && createIndexFile(index, offset))
     if (windowFile !== file || !window) {
       window = createWindow(file)
       windowFile = file
@@ -66,8 +83,10 @@ export const createTdms = (options: TdmsOptions, context: DecoderContext, resume
       window = undefined
     }
     const before = offset
-    if (outcome === 'changed') engine = undefined
-    else offset = Math.max(offset, engine.offset(last && outcome === 'done' ? file.size : undefined))
+    if (outcome === 'changed') {
+      engine = undefined
+      indexed = false
+    } else offset = Math.max(offset, engine.offset(last && outcome === 'done' ? file.size : undefined))
     output.rowsRead = output.rowsRejected + output.frames.reduce((sum, frame) => sum + frame.offsetsNs.length, 0)
     return { ...output, used: offset - before, more: outcome === 'more' || outcome === 'changed' }
   }
@@ -81,24 +100,36 @@ export const createTdms = (options: TdmsOptions, context: DecoderContext, resume
   return { pull, checkpoint }
 }
 
-const stateOf = ({ rows, rejects, arrivals }: Given): Json => ({
+const stateOf = ({ rows, rejects, arrivals, end }: Given): Json => ({
   rows,
   rejects,
+  ...(end && { end }),
   ...(arrivals.some(a => a !== null) && { arrivals }),
 })
 const givenOf = (state: Json | undefined): Given => {
-  const { rows, rejects, arrivals } = (state ?? {}) as { [key: string]: Json }
+  const { rows, rejects, arrivals, end } = (state ?? {}) as { [key: string]: Json }
   const list = (value: Json | undefined): Json[] => (Array.isArray(value) ? (value as Json[]) : [])
   return {
     rows: list(rows).map(Number),
     rejects: Number(rejects ?? 0),
     arrivals: list(arrivals).map(a => (Array.isArray(a) ? [Number(a[0]), Number(a[1])] : null)),
+    ...(end !== undefined && end !== null && { end: endOf(end as { [key: string]: Json }) }),
   }
 }
+
+const endOf = ({ size, rows, rejects }: { [key: string]: Json }): NonNullable<Given['end']> => ({
+  size: Number(size),
+  rows: Array.isArray(rows) ? (rows as Json[]).map(Number) : [],
+  rejects: Number(rejects),
+})
 
 /** done: nothing more can be read now · more: call again · changed: what was read has been rewritten, begin anew behind what was given */
 type Outcome = 'done' | 'more' | 'changed'
 interface Engine {
+  /** Whether anything was read. */
+  begun(): boolean
+  /** For the read that follows. */
+  useIndex(index: IndexFile | undefined): void
   read(window: Window, size: number, last: boolean, atNs: bigint, output: Output): Promise<Outcome>
   given(): Given
   /** First byte that is needed again; `end` where nothing is. */
@@ -108,8 +139,13 @@ interface Engine {
 const createEngine = (options: TdmsOptions, context: DecoderContext, before: Given): Engine => {
   let output: Output = { frames: [], rejects: [], rowsRead: 0, rowsRejected: 0 }
   let rejects = 0
+  /** Of these, such that more bytes could have mended. */
+  let finalRejects = 0
   let pullFrom = 0
-  let ended = false
+  /** Size of the file that was read as complete. */
+  let endSize: number | undefined
+  /** Streams that were settled without it. */
+  let naturalStreams = 0
   const readers: StreamReader[] = []
 
   const scan: Scan = createScan({
@@ -117,7 +153,8 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
     begin: plan => layout.begin(plan),
     chunks: (plan, place, from, to) => layout.chunks(plan, place, from, to),
     rest: (share, place, chunk, values) => layout.rest(share, place, chunk, values),
-    reject: (reason, from, to) => {
+    reject: (reason, from, to, final) => {
+      if (final) finalRejects++
       if (rejects++ < before.rejects) return
       output.rejects.push(rejectOf(context, reason, from, to))
       output.rowsRejected++
@@ -161,10 +198,10 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
     const values = createValueReader(window)
     for (const [i, reader] of readers.entries()) {
       const passed = (before.rows[i] ?? 0) - reader.stream.given
-      if (passed > 0) reader.pass(Math.min(passed, reader.ready(ended)))
-      for (let ready = reader.ready(ended); ready > 0; ready = reader.ready(ended)) {
+      if (passed > 0) reader.pass(Math.min(passed, reader.ready(ended())))
+      for (let ready = reader.ready(ended()); ready > 0; ready = reader.ready(ended())) {
         if (valuesGiven >= pullValuesMax || output.rejects.length >= pullRejectsMax) return false
-        valuesGiven += await reader.read(values, ready, ended, atNs)
+        valuesGiven += await reader.read(values, ready, atNs)
       }
     }
     for (const channel of layout.channels()) {
@@ -175,6 +212,7 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
     return true
   }
   let valuesGiven = 0
+  const ended = (): boolean => endSize !== undefined
 
   const read: Engine['read'] = async (window, size, last, atNs, into) => {
     output = into
@@ -193,15 +231,22 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
       const step = await walk(window, size, last)
       if (step === 'changed') return 'changed'
       if (step === 'end') {
+        if (endSize === undefined) naturalStreams = layout.streams().length
         layout.end()
-        ended = true
+        endSize = size
       }
       if (step === 'wait' || step === 'end') return (await readRows(window, atNs)) ? 'done' : 'more'
     }
     return 'more'
   }
 
+  /** Rows of each stream that further bytes cannot change; of streams that only the end has settled, none. */
+  const wholeRows = (): number[] =>
+    readers.map((reader, i) => (i < naturalStreams ? reader.stream.given + Math.min(0, reader.ready(false)) : 0))
   const given = (): Given => ({
+    ...(endSize !== undefined
+      ? { end: { size: endSize, rows: wholeRows(), rejects: rejects - finalRejects } }
+      : before.end && { end: before.end }),
     rows: Array.from({ length: Math.max(readers.length, before.rows.length) }, (_, i) =>
       Math.max(readers[i]?.stream.given ?? 0, before.rows[i] ?? 0),
     ),
@@ -227,7 +272,7 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
     }
     return first
   }
-  return { read, given, offset }
+  return { begun: () => scan.at() > 0, useIndex: scan.useIndex, read, given, offset }
 }
 
 const rejectOf = (context: DecoderContext, reason: string, from: number, to: number): Reject => ({

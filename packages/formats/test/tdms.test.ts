@@ -4,7 +4,16 @@ import { describe, expect, it } from 'vitest'
 import { createFileDecoder, formatSchema, type Resume, type SeekDecoder } from '../src/index.ts'
 import { stampAt, stampParts } from '../src/tdms/raw-type.ts'
 import { context } from './decoder.contract.ts'
-import { fileOf, type MakeSeeking, type Read, readGrowing, readStates, readWhole } from './seek-decoder.contract.ts'
+import {
+  addPulled,
+  emptyRead,
+  fileOf,
+  type MakeSeeking,
+  type Read,
+  readGrowing,
+  readStates,
+  readWhole,
+} from './seek-decoder.contract.ts'
 import { channelPath, chunkBytes, plainSegment, segment, type TypeName, type Value, valueBytes } from './tdms-writer.ts'
 
 const make = (options: object = {}, more = {}): MakeSeeking => {
@@ -228,6 +237,152 @@ describe('tdms', () => {
       [2, 1],
       [1, 1],
     ])
+  })
+})
+
+describe('tdms files that are said to be complete, or whose channels stop', () => {
+  const objects = ['a', 'b'].map(channel => ({
+    path: channelPath('g', channel),
+    index: { type: 'int32', values: 1 } as const,
+    properties: everySecond,
+  }))
+  const row = (i: number) => chunkBytes('int32', [i, 10 + i])
+  const whole = concat(
+    segment({ objects, raw: concat(row(0), row(1), row(2)) }),
+    segment({ raw: concat(row(3), row(4)) }),
+  )
+  const readOn = async (decoder: SeekDecoder, size: number, last: boolean) => {
+    const { frames, rejects, used } = await decoder.pull(fileOf(whole, size), last, 1n)
+    const rows = frames.flatMap(frame =>
+      Array.from(frame.offsetsNs, (_, i) =>
+        frame.columns
+          .map(column => column.values[i])
+          .concat(Number((frame.startNs - noon) / second) + (frame.offsetsNs[i] ?? 0) / 1e9),
+      ),
+    )
+    return { rows, rejects: rejects.length, used }
+  }
+  it.each([false, true])('go on where a file that had rested grows after all (restart: %s)', async restart => {
+    const cut = whole.length - 12
+    let decoder = make()()
+    expect(await readOn(decoder, cut, true)).toEqual({
+      rows: [
+        [0, 10, 0],
+        [1, 11, 1],
+        [2, 12, 2],
+      ],
+      rejects: 1,
+      used: cut,
+    })
+    if (restart)
+      decoder = make()({ checkpoint: JSON.parse(JSON.stringify(decoder.checkpoint())), head: new Uint8Array(0) })
+    expect((await readOn(decoder, cut, true)).rows).toEqual([])
+    const more = await readOn(decoder, whole.length, true)
+    expect(more.rows).toEqual([
+      [3, 13, 3],
+      [4, 14, 4],
+    ])
+    expect(more.used).toBe(12)
+    expect(decoder.checkpoint().offset).toBe(whole.length)
+  })
+
+  it('give a row with holes again, whole, where the file grows after all', async () => {
+    const part = (channel: string, value: number) =>
+      plainSegment([{ group: 'g', channel, type: 'uint8' as const, values: [value], properties: everySecond }])
+    const round = (i: number) => concat(part('a', i), part('b', 10 + i))
+    const file = concat(round(0), round(1), round(2), round(3))
+    const cut = concat(round(0), round(1), part('a', 2)).length
+    const given: unknown[] = []
+    const decoder = make()()
+    for (const size of [cut, file.length]) {
+      const { frames } = await decoder.pull(fileOf(file, size), true, 1n)
+      given.push(frames.flatMap(({ columns }) => columns.map(column => [...(column.values as (number | string)[])])))
+    }
+    expect(given).toEqual([
+      [
+        [0, 1, 2],
+        [10, 11, Number.NaN],
+        [null, null, 'incomplete'],
+      ],
+      [
+        [2, 3],
+        [12, 13],
+      ],
+    ])
+  })
+
+  it('give rows without a channel that its writer has long passed over, and what comes of it later apart', async () => {
+    const list = (channels: string[], value: number) =>
+      plainSegment(channels.map(channel => ({ group: 'g', channel, type: 'uint8' as const, values: [value] })))
+    const both = list(['a', 'b'], 1)
+    const alone = list(['a'], 2)
+    const file = concat(both, both, ...Array.from({ length: 9300 }, () => alone), both, both)
+    const decoder = make({ time: 'arrival' }, { frameRowsMax: 100_000 })()
+    let rows = 0
+    for (;;) {
+      const { frames, more } = await decoder.pull(fileOf(file), false, 1n)
+      for (const frame of frames) if (frame.stream === 'g') rows += frame.offsetsNs.length
+      if (!more) break
+    }
+    expect(rows).toBe(2 + 9300 + 2)
+    const read = await readWhole(make({ time: 'arrival' }), file)
+    expect(values(read, 'g', 'b').filter(v => v !== null)).toEqual([1, 1])
+    expect(statuses(read, 'g').slice(1, 4)).toEqual([null, 'incomplete', 'incomplete'])
+    expect(values(read, 'g/b', 'b')).toEqual([1, 1])
+    const places = [100, file.length / 2, file.length - 200, file.length - 20].map(Math.floor)
+    expect(await readGrowing(make({ time: 'arrival' }), file, places, places)).toEqual(read)
+  })
+})
+
+describe('tdms index files', () => {
+  const first = plainSegment([
+    { group: 'g', channel: 'x', type: 'int32' as const, values: [0, 1, 2], properties: everySecond },
+  ])
+  const again = (i: number) =>
+    segment({ objects: [{ path: channelPath('g', 'x'), index: 'same' }], raw: chunkBytes('int32', [i, i, i]) })
+  const segments = [first, ...Array.from({ length: 11 }, (_, i) => again(i))]
+  const file = concat(...segments)
+  const metadataBytes = (segment: Buffer) => Number(segment.readBigUInt64LE(20))
+  const indexOf = (list: readonly Buffer[]) =>
+    concat(
+      ...list.map(piece => {
+        const copy = Buffer.from(piece.subarray(0, 28 + metadataBytes(piece)))
+        copy[3] = 0x68
+        return copy
+      }),
+    )
+  const right = indexOf(segments)
+  /** The start of the waveform is another one. */
+  const changed = Buffer.from(right)
+  changed[changed.indexOf('wf_start_time') + 13 + 4 + 8] = 0x11
+  it.each<[string, Uint8Array, boolean]>([
+    ['right', right, true],
+    ['cut off', right.slice(0, 300), true],
+    ['empty', new Uint8Array(0), false],
+    [
+      'of another file',
+      indexOf([plainSegment([{ group: 'h', channel: 'other', type: 'int8', values: [1] }]), ...segments]),
+      true,
+    ],
+    ['of other metadata', new Uint8Array(changed), true],
+    ['no index at all', new Uint8Array(Buffer.alloc(2000, 0x41)), true],
+  ])('%s: the rows are the same', async (_, index, isUsed) => {
+    const whole = await readWhole(make(), file)
+    const before = make()()
+    const used = first.length + 6 * again(0).length
+    const begun = emptyRead()
+    addPulled(begun, await before.pull(fileOf(file, used + 10), false, 1n))
+    expect(before.checkpoint().offset).toBe(used)
+    const seen = { bytes: 0, largest: 0 }
+    const after = make()({ checkpoint: JSON.parse(JSON.stringify(before.checkpoint())), head: new Uint8Array(0) })
+    for (;;) {
+      const beside = { ...fileOf(file), index: async () => fileOf(index, index.length, seen) }
+      const pulled = await after.pull(beside, true, 1n)
+      addPulled(begun, pulled)
+      if (!pulled.more) break
+    }
+    expect(begun).toEqual(whole)
+    expect(seen.bytes > 0).toBe(isUsed)
   })
 })
 

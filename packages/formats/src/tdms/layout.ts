@@ -41,6 +41,10 @@ export interface Channel {
   unscaled: string | undefined
   /** State of the properties from which its layout was made. */
   version: number
+  /** Number of the last segment that had values of it. */
+  lastSegment: number
+  /** Its rows go on without it: what comes later makes a stream of its own. */
+  left: boolean
 }
 
 export interface StreamColumn {
@@ -82,6 +86,12 @@ export interface StreamLayout {
 }
 
 const streamsMax = 4096
+/**
+ * Rows wait for a channel that its writer has passed over in so many segments; then they go on without it. Looked at
+ * every `lagCheckSegments`.
+ */
+const lagSegmentsMax = 8192
+const lagCheckSegments = 1024
 const warningsMax = 16
 
 export const createLayout = (options: TdmsOptions, context: LayoutContext, directory: Directory): StreamLayout => {
@@ -92,7 +102,10 @@ export const createLayout = (options: TdmsOptions, context: LayoutContext, direc
   const columns = listTdmsColumns(options)
   const groups = options.groups && (Array.isArray(options.groups) ? options.groups : Object.keys(options.groups))
   const time: TdmsTime | undefined = typeof options.time === 'object' ? options.time : undefined
+  const all: Channel[] = []
   let waiting: Channel[] = []
+  /** Segments with values so far. */
+  let segments = 0
 
   const isKept = (object: TdmsObject): boolean => {
     if (groups && !groups.includes(object.group ?? '')) return false
@@ -117,8 +130,11 @@ export const createLayout = (options: TdmsOptions, context: LayoutContext, direc
         settled: false,
         unscaled: undefined,
         version: -1,
+        lastSegment: 0,
+        left: false,
       }
       channels.set(share.object, channel)
+      all.push(channel)
     }
     return channel
   }
@@ -155,12 +171,28 @@ export const createLayout = (options: TdmsOptions, context: LayoutContext, direc
     if (waiting.length > 0 && objects.some(object => waits(channels.get(object)))) settle()
   }
   const begin: StreamLayout['begin'] = plan => {
+    if (++segments % lagCheckSegments === 0) leaveBehind()
     if (waiting.length > 0 && plan.shares.some(({ object }) => waits(channels.get(object)))) settle()
   }
   const waits = (channel: Channel | undefined): boolean =>
     channel !== undefined && !channel.settled && channel.values > 0
 
+  /** Channels for which rows have waited too long. */
+  const leaveBehind = (): void => {
+    for (const { columns: own, axis } of streams) {
+      const members = own.map(({ channel }) => channel)
+      if ('channel' in axis) members.push(axis.channel)
+      const most = members.reduce((rows, { values }) => Math.max(rows, values), 0)
+      for (const channel of members) {
+        if (channel.left || channel.values === most || segments - channel.lastSegment <= lagSegmentsMax) continue
+        channel.left = true
+        if (channels.get(channel.object) === channel) channels.delete(channel.object)
+      }
+    }
+  }
+
   const append = (channel: Channel, extent: Extent): void => {
+    channel.lastSegment = segments
     const count = extent.perChunk * extent.chunks
     if (channel.values === 0) channel.round = extent.perChunk
     if (channel.settled && channel.cursors.length > 0) noteWaveform(channel)
@@ -400,7 +432,7 @@ export const createLayout = (options: TdmsOptions, context: LayoutContext, direc
 
   return {
     streams: () => streams,
-    channels: () => channels.values(),
+    channels: () => all,
     warnings: () => warnings,
     before,
     begin,

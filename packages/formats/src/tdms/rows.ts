@@ -27,7 +27,7 @@ export interface StreamReader {
   /** Passes over rows that an earlier process has given. */
   pass(rows: number): void
   /** Gives up to `rows` rows; returns how many values were read. */
-  read(values: ValueReader, rows: number, ended: boolean, arrivalNs: bigint): Promise<number>
+  read(values: ValueReader, rows: number, arrivalNs: bigint): Promise<number>
   /** Hands over the rows that wait in a frame. */
   flush(): void
   /** Of the last row that was given the time of its arrival: ms and ns below. */
@@ -79,12 +79,13 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
   const ready: StreamReader['ready'] = ended => {
     let least = Number.POSITIVE_INFINITY
     let most = 0
-    for (const { channel } of columns) {
-      least = Math.min(least, channel.values)
-      most = Math.max(most, channel.values)
+    const look = ({ values, left }: Channel): void => {
+      if (!left) least = Math.min(least, values)
+      most = Math.max(most, values)
     }
-    if (axis.kind === 'stamp' || axis.kind === 'count') least = Math.min(least, axis.channel.values)
-    return (ended ? most : least) - stream.given
+    for (const { channel } of columns) look(channel)
+    if (!ended && (axis.kind === 'stamp' || axis.kind === 'count')) look(axis.channel)
+    return (ended ? most : Math.min(least, most)) - stream.given
   }
 
   const pass: StreamReader['pass'] = rows => {
@@ -223,7 +224,7 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
     }
   }
 
-  const read: StreamReader['read'] = async (values, rowsWanted, ended, arrivalNs) => {
+  const read: StreamReader['read'] = async (values, rowsWanted, arrivalNs) => {
     const room = rowsMax - (open?.rows ?? 0)
     const rows = Math.min(rowsWanted, room, careful ? carefulRowsMax : ms.length)
     const found = await readTimes(values, rows, arrivalNs)
@@ -231,10 +232,10 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
     for (let i = 0; i < found; ) {
       const first = i
       while (i < found && !Number.isNaN(ms[i])) i++
-      if (i > first) await addRows(values, first, i, ended)
+      if (i > first) await addRows(values, first, i)
       if (i === found) break
       careful = true
-      await rejectRow(values, ended)
+      await rejectRow(values)
       i++
     }
     if (open && open.rows >= rowsMax) flush()
@@ -242,7 +243,7 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
   }
 
   /** Rows [first, to) of the batch, all with a time; frames are cut where offsets would not be exact. */
-  const addRows = async (values: ValueReader, first: number, to: number, ended: boolean): Promise<void> => {
+  const addRows = async (values: ValueReader, first: number, to: number): Promise<void> => {
     for (let i = first; i < to; ) {
       if (open && Math.abs((ms[i] as number) - open.startMs) > spanMsMax) flush()
       open ??= begin(to - i)
@@ -258,30 +259,23 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
         frame.offsets[frame.rows + k - from] =
           ((ms[k] as number) - frame.startMs) * NS_PER_MS + ((ns[k] as number) - frame.startNs)
       }
-      await fill(values, frame, i - from, ended)
+      await fill(values, frame, i - from)
     }
   }
 
-  const fill = async (values: ValueReader, frame: Open, rows: number, ended: boolean): Promise<void> => {
+  const fill = async (values: ValueReader, frame: Open, rows: number): Promise<void> => {
     const row = frame.rows
     const status = (at: number, text: string) => setStatus(frame, at, text)
     if (startFlag !== null) for (let i = row; i < row + rows; i++) status(i, startFlag)
     if (unscaled) for (let i = row; i < row + rows; i++) status(i, STATUS_UNSCALED)
-    for (const column of columns) await fillColumn(values, frame, column, row, rows, ended)
+    for (const column of columns) await fillColumn(values, frame, column, row, rows)
     frame.rows += rows
     stream.given += rows
     if (frame.statuses) while (frame.statuses.length < frame.rows) frame.statuses.push(null)
   }
-  const fillColumn = async (
-    values: ValueReader,
-    frame: Open,
-    column: StreamColumn,
-    row: number,
-    rows: number,
-    ended: boolean,
-  ) => {
+  const fillColumn = async (values: ValueReader, frame: Open, column: StreamColumn, row: number, rows: number) => {
     const { channel, cursor, name, part, sentinels } = column
-    const had = ended ? Math.max(0, Math.min(rows, channel.values - cursor.taken)) : rows
+    const had = Math.max(0, Math.min(rows, channel.values - cursor.taken))
     for (let i = row + had; i < row + rows; i++) setStatus(frame, i, STATUS_INCOMPLETE)
     const number = ownNumber.get(column)
     if (number === undefined) {
@@ -312,11 +306,11 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
   }
 
   /** A row without a time: stored as what it holds. */
-  const rejectRow = async (values: ValueReader, ended: boolean): Promise<void> => {
+  const rejectRow = async (values: ValueReader): Promise<void> => {
     flush()
     const frame = begin(1)
     const row = stream.given
-    await fill(values, frame, 1, ended)
+    await fill(values, frame, 1)
     const cells = columns.map(column => {
       const number = ownNumber.get(column)
       const value = number === undefined ? frame.lists[listColumns.indexOf(column)]?.[0] : frame.numbers[number]?.[0]

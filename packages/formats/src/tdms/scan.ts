@@ -7,6 +7,8 @@
  * A segment is closed where another one follows it. Until then its writer may add chunks and rewrite its lead-in, so the
  * walk stays in front of it and looks again; its whole chunks are told as they come.
  */
+
+import type { IndexFile } from './index-file.ts'
 import {
   createDirectory,
   type Directory,
@@ -34,8 +36,8 @@ export interface ScanListener {
   chunks(plan: ChunkPlan, place: SegmentPlace, from: number, to: number): void
   /** A last chunk that is shorter: `values` of this share. */
   rest(share: Share, place: SegmentPlace, chunk: number, values: number): void
-  /** Bytes [from, to) of the file make no value. */
-  reject(reason: string, from: number, to: number): void
+  /** Bytes [from, to) of the file make no value. @param final because the file ends here: more bytes could mend it */
+  reject(reason: string, from: number, to: number, final: boolean): void
 }
 export interface SegmentPlace {
   /** Where the segment begins, and where its raw data does. */
@@ -54,6 +56,8 @@ export interface Scan {
   at(): number
   /** One step on. @param size of the file, @param last nothing will be added to it */
   step(window: Window, size: number, last: boolean): Promise<ScanStep>
+  /** Metadata of closed segments comes from the index, as long as it is right: given before the first step, or not at all. */
+  useIndex(index: IndexFile | undefined): void
 }
 
 /** The segment in front of which the walk stands, once its metadata has been applied. */
@@ -85,6 +89,7 @@ export const createScan = (listener: ScanListener): Scan => {
   let current: Current | undefined
   /** Nothing behind a problem can be read: places of values depend on all that came before. */
   let stopped = false
+  let index: IndexFile | undefined
   const plans = new WeakMap<readonly Entry[], { indices: number; plan: ChunkPlan }>()
 
   const bytesOf = async (window: Window, from: number, to: number): Promise<Slab> => {
@@ -94,10 +99,10 @@ export const createScan = (listener: ScanListener): Scan => {
   }
 
   /** @param to where the bytes that cannot be read end at the latest, whatever comes behind them */
-  const stop = (problem: Problem, to: number): ScanStep => {
+  const stop = (problem: Problem, to: number, final: boolean): ScanStep => {
     stopped = true
     current = undefined
-    listener.reject(`${problem.reason}; nothing behind byte ${at} can be read`, Math.min(problem.at, to), to)
+    listener.reject(`${problem.reason}; nothing behind byte ${at} can be read`, Math.min(problem.at, to), to, final)
     return 'more'
   }
 
@@ -109,7 +114,7 @@ export const createScan = (listener: ScanListener): Scan => {
     if (at >= size) return last ? 'end' : 'wait'
     if (size - at < leadInBytes) {
       if (!last) return 'wait'
-      return stop({ at, reason: `the ${size - at} bytes at the end of the file are no whole lead-in` }, size)
+      return stop({ at, reason: `the ${size - at} bytes at the end of the file are no whole lead-in` }, size, true)
     }
     const slab = window.find(at, at + leadInBytes) ?? (await bytesOf(window, at, at + leadInBytes))
     const leadIn = readLeadIn(slab.view, at - slab.from, at)
@@ -117,30 +122,50 @@ export const createScan = (listener: ScanListener): Scan => {
       // A lead-in of zeros, or of ones behind its tag, is one that a writer has not filled in yet.
       const p = at - slab.from
       const unwritten = slab.view.getUint32(p) === 0 || slab.view.getUint32(p + 12) === 0xffffffff
-      return unwritten && !last ? 'wait' : stop(leadIn, at + leadInBytes)
+      return unwritten && !last ? 'wait' : stop(leadIn, at + leadInBytes, last)
     }
     const from = at + leadInBytes
     if (from + leadIn.raw > size) {
       if (!last) return 'wait'
-      return stop({ at, reason: `the metadata of the segment at byte ${at} is cut off` }, size)
+      return stop({ at, reason: `the metadata of the segment at byte ${at} is cut off` }, size, true)
     }
     const end = leadIn.next === undefined ? size : from + leadIn.next
     const mayBeClosed = leadIn.next !== undefined && end + 4 <= size
     const behind = mayBeClosed ? (window.find(end, end + 4) ?? (await bytesOf(window, end, end + 4))) : undefined
     const closed = behind !== undefined && behind.view.getUint32(end - behind.from) === TAG
-    const held = window.find(from, from + leadIn.raw) ?? (await bytesOf(window, from, from + leadIn.raw))
-    const bytes = held.bytes.subarray(from - held.from, from - held.from + leadIn.raw)
+    const own = index && closed && !current ? await fromIndex(index, window, slab, leadIn) : undefined
+    if (own === 'wrong') return 'changed'
+    const bytes = own ?? (await ownMetadata(window, from, leadIn.raw))
     if (current) {
       const { toc, raw } = current.leadIn
       if (leadIn.toc !== toc || leadIn.raw !== raw || hashOf(bytes) !== current.hash) return 'changed'
     } else {
       const begun = begin(bytes, leadIn)
-      if (isProblem(begun)) return closed || last ? stop(begun, Math.min(end, size)) : 'wait'
+      if (isProblem(begun) && own) return 'changed'
+      if (isProblem(begun)) return closed || last ? stop(begun, Math.min(end, size), !closed) : 'wait'
       current = begun
       // Only a segment that is looked at again can be found to have changed.
       if (!closed) current.hash = hashOf(bytes)
     }
     return readOn(current, Math.min(end, size), closed, last, leadIn.next !== undefined && end <= size)
+  }
+
+  const ownMetadata = async (window: Window, from: number, length: number): Promise<Uint8Array> => {
+    const held = window.find(from, from + length) ?? (await bytesOf(window, from, from + length))
+    return held.bytes.subarray(from - held.from, from - held.from + length)
+  }
+  /** The metadata of the segment as the index has it; wrong: what came of it before must be read anew. */
+  const fromIndex = async (
+    file: IndexFile,
+    window: Window,
+    slab: Slab,
+    { raw }: LeadIn,
+  ): Promise<Uint8Array | 'wrong' | undefined> => {
+    const bytes = await file.metadata(slab, at - slab.from, raw)
+    if (bytes === undefined) index = undefined
+    else if (file.isSample() && Buffer.compare(bytes, await ownMetadata(window, at + leadInBytes, raw)) !== 0)
+      return 'wrong'
+    return bytes
   }
 
   const begin = (bytes: Uint8Array, leadIn: LeadIn): Current | Problem => {
@@ -177,7 +202,7 @@ export const createScan = (listener: ScanListener): Scan => {
     const bytes = Math.max(0, end - place.raw)
     if (plan.bytes === 0 && bytes > 0) {
       const reason = `the segment at byte ${at} has ${bytes} bytes of raw data, but no channel that they could belong to`
-      if (closed || last) return stop({ at: place.raw, reason }, end)
+      if (closed || last) return stop({ at: place.raw, reason }, end, !closed)
       return 'wait'
     }
     const chunks = plan.bytes === 0 ? 0 : Math.floor(bytes / plan.bytes)
@@ -187,7 +212,7 @@ export const createScan = (listener: ScanListener): Scan => {
       segment.chunks = chunks
     }
     if (!closed && !last) return 'wait'
-    if (plan.bytes > 0) readRest(segment, bytes - chunks * plan.bytes, whole)
+    if (plan.bytes > 0) readRest(segment, bytes - chunks * plan.bytes, whole, !closed)
     current = undefined
     at = end
     return 'more'
@@ -197,7 +222,7 @@ export const createScan = (listener: ScanListener): Scan => {
    * The bytes behind the whole chunks. A writer that ended well has given each channel what stands there; of a chunk that
    * was cut off, only rows count that all of its channels have.
    */
-  const readRest = ({ plan, place, chunks }: Current, rest: number, whole: boolean): void => {
+  const readRest = ({ plan, place, chunks }: Current, rest: number, whole: boolean, final: boolean): void => {
     if (rest === 0) return
     const counts = plan.shares.map(share => valuesWithin(plan, share, rest))
     const least = counts.reduce((low, count, i) => (plan.shares[i]?.values === 0 ? low : Math.min(low, count)), rest)
@@ -213,10 +238,13 @@ export const createScan = (listener: ScanListener): Scan => {
     const reason = whole
       ? `${rest - used} bytes at the end of the raw data of the segment at byte ${place.at} make no whole value`
       : `the writer stopped within a chunk of the segment at byte ${place.at}: ${rest - used} bytes that make no whole row`
-    listener.reject(reason, plan.interleaved ? from + used : from, from + rest)
+    listener.reject(reason, plan.interleaved ? from + used : from, from + rest, final)
   }
 
-  return { directory, at: () => at, step }
+  const useIndex = (file: IndexFile | undefined): void => {
+    index = file
+  }
+  return { directory, at: () => at, step, useIndex }
 }
 
 /** Bytes that so many values of each share take. */
