@@ -39,7 +39,9 @@ export const imageCsvSchema = z
         zone: zoneNameSchema.optional().describe("IANA zone of that time. Without it: the zone of the source's site"),
       })
       .optional()
-      .describe('The time of the image, out of the name of its file. Without it: the time of arrival'),
+      .describe(
+        'The time of the image, out of the name of its file. Without it: the time of arrival, plus as many ns as the number of the image, so that images that arrive together stay apart',
+      ),
     saturation: z
       .union([z.number(), z.literal(false)])
       .default(false)
@@ -85,7 +87,7 @@ export const createImageCsv = (options: ImageCsvOptions, context: DecoderContext
     const name = (context.file ?? '').split(/[/\\]/).at(-1) ?? ''
     const frame = frameOf(options.frame, name)
     if (typeof frame === 'string') return frame
-    const time = timeOf(options, context.zone, name, atNs)
+    const time = timeOf(options, context.zone, name, atNs, frame)
     if (typeof time === 'string') return time
     const pixels = grid.values()
     const { names, numbers, hasHoles } = figuresOf(grid, pixels, options.saturation, frame)
@@ -223,13 +225,16 @@ const timeOf = (
   siteZone: string,
   name: string,
   atNs: bigint | undefined,
+  frame: number | undefined,
 ): ImageTime | string => {
   const at = new Float64Array(2)
   if (!time) {
     if (atNs === undefined) return 'the image has no time, and none of its arrival is known: say "time"'
-    const wholeMs = atNs / 1_000_000n
+    // Images that arrive together stay apart, in the order of their numbers.
+    const ns = atNs + (frame === undefined || Number.isNaN(frame) ? 0n : BigInt(frame % 1_000_000))
+    const wholeMs = ns / 1_000_000n
     at[0] = Number(wholeMs)
-    at[1] = Number(atNs - wholeMs * 1_000_000n)
+    at[1] = Number(ns - wholeMs * 1_000_000n)
     return { at, flag: null }
   }
   const found = new RegExp(time.pattern, 'u').exec(name)

@@ -58,6 +58,14 @@ export type LtaOptions = z.output<typeof ltaSchema>
 /** Speed of light in vacuum, nm · THz. */
 const speedOfLight = 299_792.458
 const headerLinesMax = 20_000
+/** Of StartTime: the one at hand, and those of programs set to other habits. */
+const startLayouts = [
+  'D.M.YYYY H:mm:ss.S',
+  'D.M.YYYY H:mm:ss',
+  'YYYY-MM-DD H:mm:ss.S',
+  'YYYY-MM-DD H:mm:ss',
+  'M/D/YYYY h:mm:ss A',
+]
 /** Measurements in a row that join no row before one is told. */
 const waitingMax = 1000
 /** The meter's codes for a measurement without a result. */
@@ -498,10 +506,11 @@ const metaOf = (
 ): Meta | string => {
   const startText = key('StartTime')
   if (startText === undefined) return 'the header has no StartTime, from which the times of the rows count'
-  const bytes = new TextEncoder().encode(startText.replaceAll(',', ' '))
+  // Between date and time stands a comma; one before digits is a decimal mark.
+  const bytes = new TextEncoder().encode(startText.replace(/,\s+/, ' ').replace(/,(?=\d)/, '.'))
   const at = new Float64Array(2)
   const read = (layout: string) => createTimeReader(layout)(timeBytes(bytes), 0, bytes.length, at) !== NO_TIME
-  if (!read('D.M.YYYY H:mm:ss.S') && !read('D.M.YYYY H:mm:ss')) {
+  if (!startLayouts.some(read)) {
     return `StartTime "${startText.slice(0, 80)}" is no time such as 15.03.2022, 08:46:39.387`
   }
   const timeUnit = /\[\s*(\S+?)\s*\]/.exec(titles[0] ?? '')?.[1] ?? 'ms'

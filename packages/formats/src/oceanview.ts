@@ -112,6 +112,11 @@ export const createOceanview = (options: OceanviewOptions, context: DecoderConte
   /** The first line of the table says which of the two it is. */
   const tableLine = (bytes: Uint8Array, from: number, to: number): string | false => {
     const numbers = readNumbers(bytes, from, to, bytes[from] !== TAB ? 3 : LIMITS.vectorLengthMax)
+    const text = Buffer.from(bytes.subarray(from, Math.min(to, from + 200))).toString('utf8')
+    if (typeof numbers === 'string' && attributes.get('titles') === undefined && /^[^\d]*$/.test(text)) {
+      attributes.put('titles', text.replaceAll('\t', ', '))
+      return false
+    }
     if (typeof numbers === 'string') return refuse(`neither a wavelength axis nor a pixel begins the table: ${numbers}`)
     if (bytes[from] !== TAB && numbers.length === 2) {
       phase = 'single'
