@@ -1,6 +1,27 @@
 /** What stands above the data of a delimited file: lines to pass over, a row of names, a row of units. */
 import { LIMITS } from '@penstock/frame'
+import * as z from 'zod'
 import { numberNames } from './column-names.ts'
+
+export const headerSchema = z
+  .union([
+    z.boolean(),
+    z.strictObject({
+      skip: z.int().min(0).max(10_000).default(0).describe('Lines to pass over first, whatever they hold'),
+      after: z.string().min(1).optional().describe('The header follows the first line that begins with this text'),
+      names: z
+        .union([z.boolean(), z.array(z.string()).min(1)])
+        .default(true)
+        .describe('Whether a row of column names comes; or the names themselves, where the file has none'),
+      units: z.boolean().default(false).describe('Whether a row of units follows the names'),
+      unitsInNames: z
+        .boolean()
+        .default(false)
+        .describe('Whether a name may end with its unit, as in "Pressure (mbar)" and "R1 [ohm]": it becomes the unit'),
+    }),
+  ])
+  .default(true)
+  .describe('What stands above the data: true, a row of names; false, nothing; or in detail')
 
 export interface HeaderPlan {
   skip: number
@@ -10,6 +31,11 @@ export interface HeaderPlan {
   /** Names may hold a unit: `Pressure (mbar)`, `R1 [ohm]`. */
   unitsInNames: boolean
 }
+
+export const headerPlan = (header: z.output<typeof headerSchema>): HeaderPlan =>
+  typeof header === 'boolean'
+    ? { skip: 0, after: undefined, names: header, units: false, unitsInNames: false }
+    : { ...header, after: header.after }
 
 export interface Header {
   /** Whether header lines are still to come. */

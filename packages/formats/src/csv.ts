@@ -12,7 +12,7 @@ import { type Cells, createCells, pointCells, textOf } from './cells.ts'
 import { createCounterStart } from './counter-start.ts'
 import { createCutter } from './csv-cut.ts'
 import { createFastReader, type FastReader } from './csv-fast.ts'
-import { createHeader, type HeaderPlan } from './csv-header.ts'
+import { createHeader, headerPlan, headerSchema } from './csv-header.ts'
 import type { Checkpoint, Decoded, Decoder, DecoderContext, Resume } from './decoder.ts'
 import { type Encoding, encodingOf, type Input, markBytesMax, mayBeMark } from './input.ts'
 import { lastLineEnd, lineEnd } from './line-decoder.ts'
@@ -31,26 +31,6 @@ import { presetNames } from './presets.ts'
 import { rejectOf } from './reject.ts'
 import { createRowReader, type RowReader } from './row.ts'
 import type { RowPlace } from './series.ts'
-
-const headerSchema = z
-  .union([
-    z.boolean(),
-    z.strictObject({
-      skip: z.int().min(0).max(10_000).default(0).describe('Lines to pass over first, whatever they hold'),
-      after: z.string().min(1).optional().describe('The header follows the first line that begins with this text'),
-      names: z
-        .union([z.boolean(), z.array(z.string()).min(1)])
-        .default(true)
-        .describe('Whether a row of column names comes; or the names themselves, where the file has none'),
-      units: z.boolean().default(false).describe('Whether a row of units follows the names'),
-      unitsInNames: z
-        .boolean()
-        .default(false)
-        .describe('Whether a name may end with its unit, as in "Pressure (mbar)" and "R1 [ohm]": it becomes the unit'),
-    }),
-  ])
-  .default(true)
-  .describe('What stands above the data: true, a row of names; false, nothing; or in detail')
 
 export const csvSchema = z
   .strictObject({
@@ -105,7 +85,7 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
   const delimiter = options.delimiter.charCodeAt(0)
   const quote = options.quote === false ? -1 : options.quote.charCodeAt(0)
   const comment = options.comment === undefined ? undefined : new TextEncoder().encode(options.comment)
-  const header = createHeader(headerPlan(options))
+  const header = createHeader(headerPlan(options.header))
   const cutter = createCutter(delimiter, quote)
   const counterStart = createCounterStart(options.time, context.zone)
   const { recordBytesMax } = context
@@ -437,11 +417,6 @@ export const createCsv = (options: CsvOptions, context: DecoderContext, resume?:
   if (resume) goOn(resume)
   return { push, checkpoint }
 }
-
-const headerPlan = ({ header }: CsvOptions): HeaderPlan =>
-  typeof header === 'boolean'
-    ? { skip: 0, after: undefined, names: header, units: false, unitsInNames: false }
-    : { ...header, after: header.after }
 
 const isBlankLine = (bytes: Uint8Array, p: number, delimiter: number): boolean => {
   for (let i = p; i < bytes.length; i++) {

@@ -14,6 +14,7 @@ import { withPreset } from './presets.ts'
 import { createProtem, protemSchema } from './protem.ts'
 import { createTdms, tdmsSchema } from './tdms.ts'
 import { createWe7000, we7000Schema } from './we7000.ts'
+import { createXlsx, xlsxSchema } from './xlsx.ts'
 
 /** Formats of records that stand alone: what a serial line or a message can bring. */
 export const recordFormatSchema = z.preprocess(
@@ -37,13 +38,14 @@ export const formatSchema = z.preprocess(
     jsonlSchema,
     jsonSchema,
     parquetSchema,
+    xlsxSchema,
     binarySchema,
   ]),
 )
 export type FormatOptions = z.output<typeof formatSchema>
 
 /** Kinds that are read only when the file is complete: a tail must be told when that is. */
-export const wholeFileKinds: ReadonlySet<FormatOptions['kind']> = new Set(['image-csv', 'json', 'parquet'])
+export const wholeFileKinds: ReadonlySet<FormatOptions['kind']> = new Set(['image-csv', 'json', 'parquet', 'xlsx'])
 
 /** The decoder of one file. `resume` goes on where an earlier decoder's checkpoint stood. */
 export const createFileDecoder = (
@@ -56,6 +58,8 @@ export const createFileDecoder = (
       return createTdms(format, context, resume)
     case 'parquet':
       return createParquet(format, context, resume)
+    case 'xlsx':
+      return createXlsx(format, context, resume)
     default:
       return createDecoder(format, context, resume)
   }
@@ -86,6 +90,7 @@ export const createDecoder = (format: FormatOptions, context: DecoderContext, re
       return createJson(format, context, resume)
     case 'tdms':
     case 'parquet':
+    case 'xlsx':
       throw new TypeError(`the format ${format.kind} is not read front to back`)
   }
 }

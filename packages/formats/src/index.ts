@@ -57,4 +57,5 @@ export {
   type We7000Options,
   we7000Schema,
 } from './we7000.ts'
+export { createXlsx, type XlsxOptions, xlsxSchema } from './xlsx.ts'
 export { STATUS_DST_AMBIGUOUS, STATUS_DST_GAP } from './zone-clock.ts'

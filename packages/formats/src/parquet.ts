@@ -13,6 +13,7 @@ import { parquetMetadata } from 'hyparquet'
 import type { RowGroup } from 'hyparquet/src/types.js'
 import * as z from 'zod'
 import type { Checkpoint, DecoderContext, FileBytes, Pulled, Resume, SeekDecoder } from './decoder.ts'
+import { type Disk, readFrom, unlessDamaged } from './disk.ts'
 import {
   columnsOrVectorsSchema,
   nullTextsSchema,
@@ -22,7 +23,7 @@ import {
   timeSchema,
 } from './options.ts'
 import { type BlockReader, createBlockReader } from './parquet/blocks.ts'
-import { type Chunk, createPageColumn, type PageColumn, plainBytes } from './parquet/pages.ts'
+import { type Chunk, createPageColumn, type PageColumn } from './parquet/pages.ts'
 import { type Leaf, leavesOf } from './parquet/schema.ts'
 import { damaged } from './parquet/values.ts'
 import { rejectOf } from './reject.ts'
@@ -170,36 +171,6 @@ export const createParquet = (options: ParquetOptions, context: DecoderContext, 
 
   const checkpoint = (): Checkpoint => ({ offset, headBytes: 0, line: row, state: { row, series } })
   return { pull, checkpoint }
-}
-
-interface Disk {
-  read(from: number, to: number): Promise<Uint8Array>
-  /** What the file system threw, if it did. */
-  failure(): unknown
-}
-const readFrom = (file: FileBytes): Disk => {
-  let failure: unknown
-  return {
-    async read(from, to) {
-      const bytes = await file.read(from, to).catch((error: unknown) => {
-        failure = error
-        throw error
-      })
-      return bytes.length < to - from ? damaged('the file became shorter while it was read') : plainBytes(bytes)
-    },
-    failure: () => failure,
-  }
-}
-
-/** What `work` gives, or why the bytes do not allow it; what the disk throws goes on. */
-const unlessDamaged = async <T>(disk: Disk, work: () => Promise<T>): Promise<T | string> => {
-  try {
-    return await work()
-  } catch (error) {
-    if (disk.failure() !== undefined) throw error
-    const { message } = error as Error
-    return `the bytes cannot be read: ${message.replace(/^parquet /, '')}`
-  }
 }
 
 const openTable = async (

@@ -37,13 +37,22 @@ export const createRecordReader = (rows: RowReader, width: number): RecordReader
   const read: RecordReader['read'] = (values, place, atNs) => {
     writer.begin()
     const plain = isPlain(values)
-    if (!plain) for (const { field } of numberFields) writer.write(field, textOfValue(values[field]))
+    if (!plain) {
+      for (const { field, decimal } of numberFields) {
+        const value = values[field]
+        writer.write(field, typeof value === 'number' ? withMark(String(value), decimal) : textOfValue(value))
+      }
+    }
     for (const field of otherFields) writer.write(field, textOfValue(values[field]))
     writer.end()
     return (plain ? undefined : rows.readNumbers(cells)) ?? rows.finish(cells, place, atNs)
   }
   return { read }
 }
+
+/** A number's digits as they are read in a column with that decimal mark (its byte). */
+export const withMark = (text: string, decimal: number | undefined): string =>
+  decimal === 44 ? text.replace('.', ',') : text
 
 const textOfValue = (value: Value): string => {
   if (typeof value === 'string') return value

@@ -13,7 +13,7 @@ import {
   listColumns,
   type TimeOptions,
 } from '../options.ts'
-import { createCellWriter } from '../record.ts'
+import { createCellWriter, withMark } from '../record.ts'
 import { createRowReader, type RowOptions, type RowReader } from '../row.ts'
 import type { RowPlace } from '../series.ts'
 import { NO_TIME } from '../time-layout.ts'
@@ -109,7 +109,7 @@ export const createBlockReader = (
   }))
   let odd = new Uint8Array(0)
 
-  const writeCell = (field: number): void => {
+  const writeCell = (field: number, decimal?: number): void => {
     const leaf = leaves[field] as Leaf
     const column = columnOf(field)
     const slot = column.slots[at] as number
@@ -117,7 +117,7 @@ export const createBlockReader = (
     const values = column.values()
     if (values.type === 'bytes' && leaf.logical?.isText) {
       writer.writeBytes(field, values.bytes, values.starts[slot] as number, values.ends[slot] as number)
-    } else writer.write(field, roles.cut(field, leaf.logical?.text(values, slot) ?? ''))
+    } else writer.write(field, withMark(roles.cut(field, leaf.logical?.text(values, slot) ?? ''), decimal))
   }
 
   const begin: BlockReader['begin'] = (given, count) => {
@@ -143,7 +143,7 @@ export const createBlockReader = (
     at = i
     writer.begin()
     if (odd[i] === 1) {
-      for (const { field } of plans) writeCell(field)
+      for (const { field, decimal } of plans) writeCell(field, decimal)
     } else for (let k = 0; k < plans.length; k++) numbers[k] = plans[k]?.block[i] as number
     for (const field of asText) writeCell(field)
     writer.end()
@@ -296,7 +296,7 @@ const problemOf = (leaf: Leaf, asVector: boolean): string | undefined => {
 }
 
 const withIso = (time: TimeOptions | undefined): TimeOptions | undefined =>
-  time && 'column' in time ? time : time && { ...time, layout: ['iso', ...[time.layout].flat()] }
+  time && 'column' in time ? time : time && { ...time, layout: [...new Set(['iso', ...[time.layout].flat()])] }
 
 const columnsOf = (leaves: readonly Leaf[], names: readonly string[], named: ReadonlySet<number>): ColumnsOptions => {
   const columns: ColumnOptions[] = []

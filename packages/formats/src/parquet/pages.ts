@@ -6,6 +6,7 @@ import { brotliDecompressSync, crc32, gunzipSync } from 'node:zlib'
 import { parquetHeader } from 'hyparquet/src/column.js'
 import type { CompressionCodec, Encoding, PageHeader } from 'hyparquet/src/types.js'
 import { compressors, decompressZstd } from 'hyparquet-compressors'
+import { plainBytes } from '../disk.ts'
 import type { Leaf } from './schema.ts'
 import { damaged, decodedBytes, PageError, readHybrid, readValues, type Values } from './values.ts'
 
@@ -278,10 +279,6 @@ export const createPageColumn = (leaf: Leaf, chunk: Chunk, read: ReadBytes, held
     curves: () => taken,
   }
 }
-
-/** Without the ways of a Buffer, whose slice is no copy. */
-export const plainBytes = (bytes: Uint8Array): Uint8Array =>
-  new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
 
 const expand = (bytes: Uint8Array, size: number, codec: CompressionCodec): Uint8Array => {
   const out = expanders[codec]?.(bytes, size)
