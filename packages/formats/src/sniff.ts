@@ -9,15 +9,16 @@
 import { isZone } from '@penstock/frame'
 import { draftCsv, findTables, singleColumn } from './sniff/delimited.ts'
 import { guessEncoding, type TextEncoding } from './sniff/encoding.ts'
+import { imageDraft } from './sniff/image-draft.ts'
 import { draftInstruments } from './sniff/instruments.ts'
-import { draftJsonl } from './sniff/json-text.ts'
+import { draftJsonDocument, draftJsonl } from './sniff/json-text.ts'
 import { draftLines } from './sniff/lines-text.ts'
 import { deviceOf, patternOf } from './sniff/names.ts'
 import { presetDraft, withMeaning } from './sniff/presets.ts'
 import type { Draft, Hints, Proposal, SniffInput } from './sniff/proposal.ts'
 import { type Sample, takeSample, wholeLines } from './sniff/sample.ts'
 import { signatureOf } from './sniff/signature.ts'
-import { scoreOf, type Trial, tryDraft } from './sniff/trial.ts'
+import { scoreOf, type Trial, type TrialBytes, tryDraft } from './sniff/trial.ts'
 import { zoneFindings } from './sniff/zones.ts'
 
 export type { Doubt, Finding, Proposal, SniffInput } from './sniff/proposal.ts'
@@ -53,7 +54,8 @@ export const sniffFile = async (input: SniffInput): Promise<SniffResult> => {
 }
 
 const sniffSample = async (input: SniffInput, sample: Sample, zone: string | undefined): Promise<SniffResult> => {
-  const known = await signatureOf(sample, input.file, input.name)
+  const hints: Hints = { name: input.name, zone, nowMs: input.nowMs, decimal: '.', delimiter: ',', around: '' }
+  const known = await signatureOf(sample, input.file, input.name, hints)
   if (typeof known === 'string') return { proposals: [], reason: known }
   if (known) return rank(known, input, undefined, undefined, zone)
   const encoding = guessEncoding(sample, zone)
@@ -62,10 +64,18 @@ const sniffSample = async (input: SniffInput, sample: Sample, zone: string | und
   const text = new TextDecoder(encoding.name).decode(bytes)
   const lines = text.split(/\r\n|\n|\r/).slice(0, linesMax)
   if (lines.at(-1) === '') lines.pop()
-  const hints: Hints = { name: input.name, zone, nowMs: input.nowMs, decimal: '.', delimiter: ',', around: '' }
   const label = encoding.named ? encoding.label : undefined
-  const drafts = draftText(lines, hints, label)
-  return rank(drafts, input, bytes, encoding, zone, text)
+  const documents = draftJsonDocument(new TextDecoder(encoding.name).decode(sample.head), hints)
+  const isDocument = documents.length > 0 && !/\.(?:jsonl|ndjson|log)$/i.test(input.name) && !isJsonLines(lines)
+  const drafts = isDocument ? documents : draftText(lines, hints, label)
+  const whole = isDocument ? sample.head : bytes
+  return rank(drafts, input, { bytes: whole, isWhole: !isDocument || sample.pieces.length === 0 }, encoding, zone, text)
+}
+
+/** Objects on lines of their own are records; the first line of a document is not one. */
+const isJsonLines = (lines: readonly string[]): boolean => {
+  const [first, second] = lines.filter(line => line.trim() !== '')
+  return second !== undefined && [first, second].every(line => /^\s*\{.*\}\s*$/.test(line ?? ''))
 }
 
 const draftText = (lines: readonly string[], hints: Hints, encoding: string | undefined): Draft[] => {
@@ -76,8 +86,8 @@ const draftText = (lines: readonly string[], hints: Hints, encoding: string | un
   const tables = findTables(lines).slice(0, 3)
   const drafts = tables.flatMap(table => {
     const draft = withMeaning(draftCsv(table, lines, hints, encoding))
-    const preset = presetDraft(table, draft)
-    return preset ? [preset, draft] : [draft]
+    const known = presetDraft(table, draft) ?? imageDraft(table, draft, hints)
+    return known ? [known, draft] : [draft]
   })
   const isTable = tables.some(table => table.score >= tableScoreMin && /[,;\t|]/.test(table.delimiter))
   drafts.push(...draftLines(lines, hints, encoding, isTable))
@@ -90,7 +100,7 @@ const draftText = (lines: readonly string[], hints: Hints, encoding: string | un
 const rank = async (
   drafts: readonly Draft[],
   input: SniffInput,
-  bytes: Uint8Array | undefined,
+  bytes: TrialBytes | undefined,
   encoding: TextEncoding | undefined,
   zone: string | undefined,
   text = '',
