@@ -31,6 +31,8 @@ export interface SniffResult {
 }
 
 const proposalsMax = 4
+/** Below this a draft reads nothing of use. */
+const scoreMin = 0.05
 const linesMax = 20_000
 /** A table of this score is one: its lines are not looked at as texts. */
 const tableScoreMin = 0.45
@@ -110,7 +112,8 @@ const rank = async (
     const trial = await tryDraft(draft, input.name, zone, bytes, input.file, input.nowMs)
     tried.push({ draft, trial, score: scoreOf(trial, draft) })
   }
-  const good = tried.filter(({ score }) => score > 0.05).sort((a, b) => b.score - a.score)
+  const best = Math.max(...tried.map(({ score }) => score))
+  const good = tried.filter(({ score }) => score > scoreMin && score >= best * 0.5).sort((a, b) => b.score - a.score)
   const proposals = good
     .slice(0, proposalsMax)
     .map(({ draft, trial, score }) => proposalOf(draft, trial, score, input, encoding, zone, text))
