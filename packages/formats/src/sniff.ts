@@ -4,9 +4,10 @@
  *     bytes ─► signature? ─► encoding ─► known instruments · JSON · tables · lines ─► drafts ─► each tried on the sample ─► proposals
  *
  * Pure and bounded: a head, some pieces of the middle and the end are read, never the whole of a large file. Whatever the
- * bytes are, no exception: where nothing fits there is no proposal, and `sniffReason` says why.
+ * bytes are, no exception: where nothing fits there is no proposal, and `sniffFile` says why.
  */
 import { isZone } from '@penstock/frame'
+import { createTextDecoder } from './input.ts'
 import { draftCsv, findTables, singleColumn } from './sniff/delimited.ts'
 import { guessEncoding, type TextEncoding } from './sniff/encoding.ts'
 import { imageDraft } from './sniff/image-draft.ts'
@@ -63,11 +64,12 @@ const sniffSample = async (input: SniffInput, sample: Sample, zone: string | und
   const encoding = guessEncoding(sample, zone)
   if (typeof encoding === 'string') return { proposals: [], reason: encoding }
   const bytes = wholeLines(sample, encoding.wide)
-  const text = new TextDecoder(encoding.name).decode(bytes)
+  const decoder = createTextDecoder(encoding.name)
+  const text = decoder.decode(bytes).replace(/^\ufeff/, '')
   const lines = text.split(/\r\n|\n|\r/).slice(0, linesMax)
   if (lines.at(-1) === '') lines.pop()
   const label = encoding.named ? encoding.label : undefined
-  const documents = draftJsonDocument(new TextDecoder(encoding.name).decode(sample.head), hints)
+  const documents = draftJsonDocument(decoder.decode(sample.head).replace(/^\ufeff/, ''), hints)
   const isDocument = documents.length > 0 && !/\.(?:jsonl|ndjson|log)$/i.test(input.name) && !isJsonLines(lines)
   const drafts = isDocument ? documents : draftText(lines, hints, label)
   const whole = isDocument ? sample.head : bytes
