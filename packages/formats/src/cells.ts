@@ -1,5 +1,6 @@
 /** One record cut into cells: ranges of bytes, not strings. */
 import type { TextDecoder as Decoder } from 'node:util'
+import { createTextDecoder } from './input.ts'
 export interface Cells {
   bytes: Uint8Array
   /** The same memory, for its text methods and for reading four bytes at once. */
@@ -23,7 +24,7 @@ export const createCells = (encoding: string): Cells => ({
   count: 0,
   from: 0,
   to: 0,
-  decoder: new TextDecoder(encoding, { ignoreBOM: true }),
+  decoder: createTextDecoder(encoding),
 })
 
 export const pointCells = (cells: Cells, bytes: Uint8Array): void => {

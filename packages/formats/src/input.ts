@@ -2,6 +2,7 @@
  * What the bytes of a file have in common before a format looks at them: byte order mark, encodings that hide ASCII,
  * positions that refer to the file.
  */
+import { TextDecoder } from 'node:util'
 import { encodingName } from './options.ts'
 
 /** Bytes in which ASCII is ASCII, made of the bytes of the file. */
@@ -78,3 +79,22 @@ const wide = (name: string, markBytes: number): Encoding => ({
     return { bytes: utf8, fileBytes }
   },
 })
+
+/** What windows-1252 has where ISO-8859-1 has control characters; five of them it has too. */
+const windows1252 = '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ'
+
+/** Node 20 reads windows-1252 as ISO-8859-1. */
+class Windows1252Decoder extends TextDecoder {
+  override decode(...from: Parameters<TextDecoder['decode']>): string {
+    const text = super.decode(...from)
+    return /[\u0080-\u009f]/.test(text)
+      ? text.replace(/[\u0080-\u009f]/g, c => windows1252[c.charCodeAt(0) - 0x80] ?? c)
+      : text
+  }
+}
+
+/** The decoder of a text encoding, by its WHATWG name. A byte order mark is left in the text. */
+export const createTextDecoder = (name: string): TextDecoder =>
+  name === 'windows-1252'
+    ? new Windows1252Decoder(name, { ignoreBOM: true })
+    : new TextDecoder(name, { ignoreBOM: true })

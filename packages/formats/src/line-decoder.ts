@@ -3,7 +3,7 @@
 import { TextDecoder } from 'node:util'
 import type { Frame, Json, Reject } from '@penstock/frame'
 import type { Checkpoint, Decoded, Decoder, DecoderContext, Resume } from './decoder.ts'
-import { type Encoding, encodingOf, markBytesMax, mayBeMark } from './input.ts'
+import { createTextDecoder, type Encoding, encodingOf, markBytesMax, mayBeMark } from './input.ts'
 import { rejectOf } from './reject.ts'
 import type { RowPlace } from './series.ts'
 
@@ -180,7 +180,7 @@ export const createLineDecoder = (format: LineFormat, context: DecoderContext, r
 
   const start = (bytes: Uint8Array): void => {
     encoding = encodingOf(format.encoding, bytes)
-    decoder = new TextDecoder(encoding.textEncoding, { ignoreBOM: true })
+    decoder = createTextDecoder(encoding.textEncoding)
     offset = encoding.markBytes
     headBytes = offset
   }

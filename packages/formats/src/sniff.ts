@@ -4,20 +4,22 @@
  *     bytes ─► signature? ─► encoding ─► known instruments · JSON · tables · lines ─► drafts ─► each tried on the sample ─► proposals
  *
  * Pure and bounded: a head, some pieces of the middle and the end are read, never the whole of a large file. Whatever the
- * bytes are, no exception: where nothing fits there is no proposal, and `sniffReason` says why.
+ * bytes are, no exception: where nothing fits there is no proposal, and `sniffFile` says why.
  */
 import { isZone } from '@penstock/frame'
+import { createTextDecoder } from './input.ts'
 import { draftCsv, findTables, singleColumn } from './sniff/delimited.ts'
 import { guessEncoding, type TextEncoding } from './sniff/encoding.ts'
+import { imageDraft } from './sniff/image-draft.ts'
 import { draftInstruments } from './sniff/instruments.ts'
-import { draftJsonl } from './sniff/json-text.ts'
+import { draftJsonDocument, draftJsonl } from './sniff/json-text.ts'
 import { draftLines } from './sniff/lines-text.ts'
 import { deviceOf, patternOf } from './sniff/names.ts'
 import { presetDraft, withMeaning } from './sniff/presets.ts'
 import type { Draft, Hints, Proposal, SniffInput } from './sniff/proposal.ts'
 import { type Sample, takeSample, wholeLines } from './sniff/sample.ts'
 import { signatureOf } from './sniff/signature.ts'
-import { scoreOf, type Trial, tryDraft } from './sniff/trial.ts'
+import { scoreOf, type Trial, type TrialBytes, tryDraft } from './sniff/trial.ts'
 import { zoneFindings } from './sniff/zones.ts'
 
 export type { Doubt, Finding, Proposal, SniffInput } from './sniff/proposal.ts'
@@ -30,6 +32,8 @@ export interface SniffResult {
 }
 
 const proposalsMax = 4
+/** Below this a draft reads nothing of use. */
+const scoreMin = 0.05
 const linesMax = 20_000
 /** A table of this score is one: its lines are not looked at as texts. */
 const tableScoreMin = 0.45
@@ -53,19 +57,29 @@ export const sniffFile = async (input: SniffInput): Promise<SniffResult> => {
 }
 
 const sniffSample = async (input: SniffInput, sample: Sample, zone: string | undefined): Promise<SniffResult> => {
-  const known = await signatureOf(sample, input.file, input.name)
+  const hints: Hints = { name: input.name, zone, nowMs: input.nowMs, decimal: '.', delimiter: ',', around: '' }
+  const known = await signatureOf(sample, input.file, input.name, hints)
   if (typeof known === 'string') return { proposals: [], reason: known }
   if (known) return rank(known, input, undefined, undefined, zone)
   const encoding = guessEncoding(sample, zone)
   if (typeof encoding === 'string') return { proposals: [], reason: encoding }
   const bytes = wholeLines(sample, encoding.wide)
-  const text = new TextDecoder(encoding.name).decode(bytes)
+  const decoder = createTextDecoder(encoding.name)
+  const text = decoder.decode(bytes).replace(/^\ufeff/, '')
   const lines = text.split(/\r\n|\n|\r/).slice(0, linesMax)
   if (lines.at(-1) === '') lines.pop()
-  const hints: Hints = { name: input.name, zone, nowMs: input.nowMs, decimal: '.', delimiter: ',', around: '' }
   const label = encoding.named ? encoding.label : undefined
-  const drafts = draftText(lines, hints, label)
-  return rank(drafts, input, bytes, encoding, zone, text)
+  const documents = draftJsonDocument(decoder.decode(sample.head).replace(/^\ufeff/, ''), hints)
+  const isDocument = documents.length > 0 && !/\.(?:jsonl|ndjson|log)$/i.test(input.name) && !isJsonLines(lines)
+  const drafts = isDocument ? documents : draftText(lines, hints, label)
+  const whole = isDocument ? sample.head : bytes
+  return rank(drafts, input, { bytes: whole, isWhole: !isDocument || sample.pieces.length === 0 }, encoding, zone, text)
+}
+
+/** Objects on lines of their own are records; the first line of a document is not one. */
+const isJsonLines = (lines: readonly string[]): boolean => {
+  const [first, second] = lines.filter(line => line.trim() !== '')
+  return second !== undefined && [first, second].every(line => /^\s*\{.*\}\s*$/.test(line ?? ''))
 }
 
 const draftText = (lines: readonly string[], hints: Hints, encoding: string | undefined): Draft[] => {
@@ -76,8 +90,8 @@ const draftText = (lines: readonly string[], hints: Hints, encoding: string | un
   const tables = findTables(lines).slice(0, 3)
   const drafts = tables.flatMap(table => {
     const draft = withMeaning(draftCsv(table, lines, hints, encoding))
-    const preset = presetDraft(table, draft)
-    return preset ? [preset, draft] : [draft]
+    const known = presetDraft(table, draft) ?? imageDraft(table, draft, hints)
+    return known ? [known, draft] : [draft]
   })
   const isTable = tables.some(table => table.score >= tableScoreMin && /[,;\t|]/.test(table.delimiter))
   drafts.push(...draftLines(lines, hints, encoding, isTable))
@@ -90,7 +104,7 @@ const draftText = (lines: readonly string[], hints: Hints, encoding: string | un
 const rank = async (
   drafts: readonly Draft[],
   input: SniffInput,
-  bytes: Uint8Array | undefined,
+  bytes: TrialBytes | undefined,
   encoding: TextEncoding | undefined,
   zone: string | undefined,
   text = '',
@@ -100,7 +114,8 @@ const rank = async (
     const trial = await tryDraft(draft, input.name, zone, bytes, input.file, input.nowMs)
     tried.push({ draft, trial, score: scoreOf(trial, draft) })
   }
-  const good = tried.filter(({ score }) => score > 0.05).sort((a, b) => b.score - a.score)
+  const best = Math.max(...tried.map(({ score }) => score))
+  const good = tried.filter(({ score }) => score > scoreMin && score >= best * 0.5).sort((a, b) => b.score - a.score)
   const proposals = good
     .slice(0, proposalsMax)
     .map(({ draft, trial, score }) => proposalOf(draft, trial, score, input, encoding, zone, text))

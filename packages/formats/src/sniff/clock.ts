@@ -2,7 +2,7 @@
 import type { Json } from '@penstock/frame'
 import { isNumber, numberOf } from './columns.ts'
 import type { Doubt, Finding, Hints, Settings } from './proposal.ts'
-import { startOf } from './start.ts'
+import { type Start, startOf } from './start.ts'
 import { type EpochUnit, epochUnit, guessCompactClocks, guessTimes, type TimeGuess, timeName } from './times.ts'
 import { splitUnit } from './units.ts'
 
@@ -374,29 +374,7 @@ const fromCounter = (n: NumberTime, hints: Hints): ClockGuess => {
   )
   const start = startOf(hints)
   const readable = isPlain && ['s', 'ms', 'us', 'ns', ''].includes(n.per)
-  if (start && readable) {
-    const doubts: Doubt[] = [
-      {
-        path: at('start'),
-        text: `${quoted(field)} counts from a start: assumed ${start.text}, ${start.why}. It holds for this file alone`,
-      },
-    ]
-    if (n.per === '') doubts.push({ path: at('layout'), text: `${quoted(field)} names no unit: seconds are assumed` })
-    const startMs = Date.parse(start.text)
-    const per = { s: 1e-3, ms: 1, us: 1e3, ns: 1e6 }[n.unit]
-    return {
-      time: { column: field.ref, layout: n.unit, start: start.text },
-      used: [n.index],
-      ms: spread(
-        field.texts,
-        n.values.map(v => startMs + v / per),
-      ),
-      isUtc: true,
-      onlyThis: true,
-      doubts,
-      findings: [{ what: 'time', text: `${quoted(field)}, ${unitWords[n.unit]} since ${start.text}` }],
-    }
-  }
+  if (start && readable) return counted(n, start)
   const why = !readable ? 'in a form that is not read as one' : 'and neither the file nor its name says from when'
   return {
     used: [],
@@ -409,6 +387,33 @@ const fromCounter = (n: NumberTime, hints: Hints): ClockGuess => {
       },
     ],
     findings: [{ what: 'time', text: `none: ${quoted(field)} is a counter without a start` }],
+  }
+}
+
+const counted = (n: NumberTime, start: Start): ClockGuess => {
+  const { field } = n
+  // A moment holds for this file alone; a line of the header tells it of every file.
+  const isFixed = typeof start.settings === 'string'
+  const doubts: Doubt[] = [
+    {
+      path: at('start'),
+      text: `${quoted(field)} counts from a start: assumed ${start.text}, ${start.why}${isFixed ? '. It holds for this file alone' : ''}`,
+    },
+  ]
+  if (n.per === '') doubts.push({ path: at('layout'), text: `${quoted(field)} names no unit: seconds are assumed` })
+  const startMs = Date.parse(start.text)
+  const per = { s: 1e-3, ms: 1, us: 1e3, ns: 1e6 }[n.unit]
+  return {
+    time: { column: field.ref, layout: n.unit, start: start.settings },
+    used: [n.index],
+    ms: spread(
+      field.texts,
+      n.values.map(v => startMs + v / per),
+    ),
+    isUtc: !start.isLocal,
+    ...(isFixed && { onlyThis: true }),
+    doubts,
+    findings: [{ what: 'time', text: `${quoted(field)}, ${unitWords[n.unit]} since ${start.text}` }],
   }
 }
 

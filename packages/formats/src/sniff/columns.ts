@@ -78,6 +78,12 @@ interface Tally {
   distinct: Set<string>
   grouped: number
   measures: number
+  /** Whole numbers that a double does not hold. */
+  long: number
+  /** Whole numbers with zeros in front. */
+  padded: number
+  /** `1,204`: a decimal comma, or a mark between thousands. */
+  groupedCommas: number
 }
 
 const add = (map: Map<string, number>, text: string): void => {
@@ -99,15 +105,23 @@ const tally = (texts: readonly string[]): Tally => {
     distinct: new Set(),
     grouped: 0,
     measures: 0,
+    long: 0,
+    padded: 0,
+    groupedCommas: 0,
   }
   for (const raw of texts) {
     const text = raw.trim()
     t.n++
     if (t.distinct.size < distinctMax) t.distinct.add(text)
-    if (wholeNumber.test(text)) t.whole++
-    else if (pointNumber.test(text)) t.point++
-    else if (commaNumber.test(text)) t.comma++
-    else if (text === '' || nullPattern.test(text)) add(t.holes, text)
+    if (wholeNumber.test(text)) {
+      t.whole++
+      if (text.length > 15 && !Number.isSafeInteger(Number(text))) t.long++
+      if (/^0\d/.test(text)) t.padded++
+    } else if (pointNumber.test(text)) t.point++
+    else if (commaNumber.test(text)) {
+      t.comma++
+      if (/^[+-]?\d{1,3},\d{3}$/.test(text)) t.groupedCommas++
+    } else if (text === '' || nullPattern.test(text)) add(t.holes, text)
     else {
       if (truePattern.test(text) || trueWords.test(text)) add(t.trues, text)
       if (falsePattern.test(text) || falseWords.test(text)) add(t.falses, text)
@@ -123,8 +137,19 @@ const tally = (texts: readonly string[]): Tally => {
 
 const sum = (map: ReadonlyMap<string, number>): number => [...map.values()].reduce((a, b) => a + b, 0)
 
-/** @param decimal mark of the file as a whole */
-export const guessColumn = (texts: readonly string[], decimal: '.' | ','): ColumnGuess => {
+const codeName =
+  /serial|barcode|\bean\b|code$|\bzip\b|postal|plz|article|artikel|\blot\b|batch|charge|account|phone|(?:^|[_\s.])id$/i
+
+/**
+ * @param decimal mark of the file as a whole
+ * @param isCommaBetween commas stand between cells: in a number they are rather marks between thousands
+ */
+export const guessColumn = (
+  texts: readonly string[],
+  decimal: '.' | ',',
+  name = '',
+  isCommaBetween = false,
+): ColumnGuess => {
   const t = tally(texts)
   const base = {
     nullTexts: [],
@@ -141,6 +166,12 @@ export const guessColumn = (texts: readonly string[], decimal: '.' | ','): Colum
   if (filled === 0) return { ...base, type: 'float', empty: true, nullTexts: [...t.holes.keys()].filter(x => x !== '') }
   const nulls = [...t.holes.keys()].filter(text => text !== '')
   const numbers = t.point + t.comma + t.whole
+  if (t.long > 0 || (t.padded > 0 && codeName.test(name)))
+    return { ...base, type: 'text', nullTexts: nulls.filter(isTextNull) }
+  if (isCommaBetween && t.comma > 0 && t.groupedCommas === t.comma && t.point === 0) {
+    const text = `"${[...t.distinct].find(x => x.includes(',')) ?? ''}" looks like a number with a mark between thousands, which is kept as text: export it without`
+    return { ...base, type: 'text', doubts: [text], share: 0.5 }
+  }
   if (numbers > 0 && numbers + sum(t.states) >= filled * 0.9) return numbersOf(t, base, nulls, filled, decimal)
   const trues = sum(t.trues)
   const falses = sum(t.falses)
@@ -174,7 +205,7 @@ export const guessColumn = (texts: readonly string[], decimal: '.' | ','): Colum
   return {
     ...base,
     type: 'text',
-    nullTexts: nulls.filter(text => isTextNull(text)),
+    nullTexts: nulls.filter(isTextNull),
     doubts,
     share: numbers > 0 ? 0.5 : 1,
   }

@@ -168,7 +168,7 @@ export const draftCsv = (table: Table, lines: readonly string[], hints: Hints, e
     ...(encoding !== undefined && { encoding }),
     ...(table.delimiter !== ',' && { delimiter: table.delimiter === '\t' ? 'tab' : table.delimiter }),
     ...(table.quote !== '"' && { quote: table.quote }),
-    ...(table.comment !== undefined && { comment: table.comment }),
+    ...(table.comment !== undefined && needsComment(table, lines, head) && { comment: table.comment }),
     ...(head.header !== true && { header: head.header }),
     ...plan.settings,
   }
@@ -179,9 +179,17 @@ export const draftCsv = (table: Table, lines: readonly string[], hints: Hints, e
     ...(plan.clock.time && !plan.clock.isUtc && { local: true, ...(plan.clock.ms && { localMs: plan.clock.ms }) }),
     ...(plan.clock.onlyThis && { onlyThis: true }),
     doubts: [...headDoubts(table, head), ...plan.doubts],
-    findings: [...tableFindings(table, plan.settings), ...plan.findings],
+    findings: [...tableFindings(table, format), ...plan.findings],
     weight: Math.min(1, table.score),
   }
+}
+
+/** Lines of a mark that all stand in the part passed over need no word; # may come again anywhere. */
+const needsComment = ({ comment = '', data }: Table, lines: readonly string[], { header }: HeadPlan): boolean => {
+  const isPassedOver = typeof header === 'object' && ('after' in header || 'skip' in header)
+  if (!isPassedOver || comment === '#') return true
+  const first = data[0]?.line ?? 1
+  return lines.slice(first).some(line => line.startsWith(comment))
 }
 
 const headDoubts = (table: Table, head: HeadPlan): Doubt[] => {
@@ -215,7 +223,8 @@ const tableFindings = (table: Table, settings: Settings): Finding[] => {
     : 'none: columns go by their position'
   const above = table.above.length > 0 ? `, below ${table.above.length} lines about the file` : ''
   findings.push({ what: 'header', text: `${where}${above}${table.units ? `, units in line ${table.units.line}` : ''}` })
-  if (table.comment !== undefined) findings.push({ what: 'comments', text: `lines that begin with ${table.comment}` })
+  if (settings.comment !== undefined)
+    findings.push({ what: 'comments', text: `lines that begin with ${table.comment}` })
   return findings
 }
 

@@ -1,5 +1,6 @@
 /** Which encoding a text is in: by its mark, by what is valid, and where several are, by which makes plausible words. */
 
+import { createTextDecoder } from '../input.ts'
 import type { Doubt, Finding } from './proposal.ts'
 import type { Sample } from './sample.ts'
 
@@ -225,7 +226,7 @@ const byWords = (lines: readonly Uint8Array[], zone: string | undefined): TextEn
   for (const byte of bytes) if (byte > 127) total++
   const ranked = candidates
     .map(candidate => {
-      const text = new TextDecoder(candidate.name).decode(bytes)
+      const text = createTextDecoder(candidate.name).decode(bytes)
       return { ...candidate, text, value: candidate.score(text, bytes) }
     })
     .sort((x, y) => y.value - x.value)

@@ -210,7 +210,9 @@ const isRowNumber = (field: Field, index: number): boolean => {
 }
 
 export const planFields = (fields: readonly Field[], hints: Hints, decimals: boolean): FieldsPlan => {
-  const guesses = fields.map(field => guessColumn(field.texts, hints.decimal))
+  const guesses = fields.map(field =>
+    guessColumn(field.texts, hints.decimal, field.name, hints.delimiter === ',' && decimals === false),
+  )
   const decimal = decimals ? decimalOf(guesses) : '.'
   const clock = guessClock(fields, { ...hints, decimal })
   const tags = guessTags(fields, clock)

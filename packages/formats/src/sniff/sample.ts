@@ -1,8 +1,8 @@
 /** A bounded part of a file, taken where it tells most: its head, some pieces of the middle, its end. */
 import type { FileBytes } from '../decoder.ts'
 
-const headBytesMax = 256 * 1024
-const pieceBytesMax = 16 * 1024
+const headBytesMax = 128 * 1024
+const pieceBytesMax = 8 * 1024
 const piecesMax = 12
 
 export interface Sample {

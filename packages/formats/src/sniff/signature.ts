@@ -1,7 +1,8 @@
 /** Files that say what they are with their first bytes. */
 
 import type { FileBytes } from '../decoder.ts'
-import type { Draft } from './proposal.ts'
+import { draftParquet } from './parquet-draft.ts'
+import type { Draft, Hints } from './proposal.ts'
 import type { Sample } from './sample.ts'
 import { draftTdms } from './tdms-draft.ts'
 
@@ -37,10 +38,12 @@ export const signatureOf = async (
   sample: Sample,
   file: FileBytes,
   name: string,
+  hints: Hints,
 ): Promise<Draft[] | string | undefined> => {
   const { head } = sample
   if (head.every(byte => byte === 0)) return 'the file holds only zeros: was it written while the power failed?'
   if (starts(head, 'TDSm')) return draftTdms(file, name)
+  if (starts(head, 'PAR1')) return draftParquet(file, name, hints)
   if (starts(head, 'TDSh')) return 'the file is the index of a TDMS file (.tdms_index): take the .tdms file beside it'
   const found = refused.find(([mark]) => starts(head, mark))
   return found?.[1]

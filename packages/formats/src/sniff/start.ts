@@ -1,5 +1,5 @@
 /** The moment at which a counter was 0, from what stands above the data or in the name of the file. */
-import { zoneOf } from '@penstock/frame'
+import { type Json, zoneOf } from '@penstock/frame'
 import type { Hints } from './proposal.ts'
 import { guessTimes } from './times.ts'
 
@@ -7,6 +7,9 @@ export interface Start {
   /** ISO 8601 with offset. */
   text: string
   why: string
+  /** As under `start:`: the moment of this file, or where each file of its kind says it. */
+  settings: Json
+  isLocal: boolean
 }
 
 const isoWithOffset = (localMs: number, zone: string): string => {
@@ -21,66 +24,82 @@ const isoWithOffset = (localMs: number, zone: string): string => {
   return `${text}${offset < 0 ? '-' : '+'}${two(Math.floor(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`
 }
 
-const key =
+const keyName =
   /start|begin|trigger|recorded|acquired|acquisition|created|measured|date|datum|time|zeit|fecha|heure|日時|開始/i
+const linesMax = 400
 
-/** Times that stand behind a key in the lines above the data. */
-const fromAround = (hints: Hints): { localMs: number; hasOffset: boolean; line: string } | undefined => {
-  let date: { ms: number; line: string } | undefined
-  let clock: { ms: number; line: string } | undefined
-  let whole: { localMs: number; hasOffset: boolean; line: string; rank: number } | undefined
-  for (const line of hints.around.split('\n').slice(0, 400)) {
-    const parts = /^["#%\s/*;!]*([^,;:=\t]{1,60}?)["\s]*[,;:=\t]\s*(.+)$/.exec(line)
-    const [, name = '', value = ''] = parts ?? []
-    if (!key.test(name) || /end|stop|ende|fin\b/i.test(name)) continue
-    const cells = [value, ...value.split(/[,;\t]/)].map(text => text.replaceAll('"', '').trim())
-    for (const cell of cells) {
-      const guess = guessTimes([cell], hints)
+interface Stated {
+  ms: number
+  part: 'datetime' | 'date' | 'time'
+  hasOffset: boolean
+  line: string
+  /** Regular expression whose first group is the value, and how that is written. */
+  pattern: string
+  layouts: string[]
+  isStart: boolean
+}
+
+const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
+
+/** Times behind a key, in the lines above the data. */
+const statedTimes = (hints: Hints): Stated[] => {
+  const found: Stated[] = []
+  for (const line of hints.around.split('\n').slice(0, linesMax)) {
+    const parts = /^(["#%\s/*;!]*([^,;:=\t]{1,60}?)["\s]*[,;:=\t]\s*)(.+)$/.exec(line)
+    const [, before = '', name = '', value = ''] = parts ?? []
+    if (!keyName.test(name) || /end|stop|ende|fin\b/i.test(name)) continue
+    for (const [i, raw] of [value, ...value.split(/[,;\t]/)].entries()) {
+      const text = raw.replaceAll('"', '').trim()
+      const guess = text === '' ? undefined : guessTimes([text], hints)
       const ms = guess?.ms[0]
       if (!guess || ms === undefined || Number.isNaN(ms)) continue
-      const rank = /start|begin|trigger|開始/i.test(name) ? 2 : 1
-      if (guess.part === 'datetime' && rank > (whole?.rank ?? 0))
-        whole = { localMs: ms, hasOffset: guess.hasOffset, line: line.trim(), rank }
-      else if (guess.part === 'date') date ??= { ms, line: line.trim() }
-      else if (guess.part === 'time') clock ??= { ms: ms - Date.UTC(2000, 0, 1), line: line.trim() }
+      const stop = [...',;\t"'].filter(c => !text.includes(c)).map(c => (c === '\t' ? '\\t' : c))
+      const pattern = i <= 1 ? `^${escaped(before.trimEnd())}\\s*"?([^${stop.join('')}]+)` : ''
+      const isStart = /start|begin|trigger|開始/i.test(name)
+      found.push({ ms, part: guess.part, hasOffset: guess.hasOffset, line, pattern, layouts: guess.layouts, isStart })
       break
     }
   }
-  if (whole) return whole
-  return date && clock
-    ? { localMs: date.ms + clock.ms, hasOffset: false, line: `${date.line} and ${clock.line}` }
-    : undefined
+  return found
 }
 
-const nameForms = [/(?<!\d)(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[T _-]{1,2}(\d\d)[-_.:h]?(\d\d)(?:[-_.:m]?(\d\d))?(?!\d)/]
-
-const fromName = (name: string): number | undefined => {
-  for (const form of nameForms) {
-    const m = form.exec(name)
-    if (!m) continue
-    const [y, mo, d, h, mi, s] = m.slice(1).map(text => Number(text ?? 0)) as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ]
-    if (mo >= 1 && mo <= 12 && d >= 1 && d <= 31 && h < 24 && mi < 60 && s < 60)
-      return Date.UTC(y, mo - 1, d, h, mi, s || 0)
+const fromAround = (hints: Hints, zone: string): Start | undefined => {
+  const stated = statedTimes(hints)
+  const whole = stated.filter(s => s.part === 'datetime')
+  const best = whole.find(s => s.isStart) ?? whole[0]
+  const quoted = (line: string): string => `"${line.replace(/\s+/g, ' ').trim().slice(0, 60)}"`
+  if (best) {
+    const text = best.hasOffset ? new Date(best.ms).toISOString() : isoWithOffset(best.ms, zone)
+    const [layout = 'iso', ...more] = best.layouts
+    const settings =
+      best.pattern === '' ? text : { pattern: best.pattern, layout: more.length === 0 ? layout : best.layouts }
+    const isLocal = !best.hasOffset && best.pattern !== ''
+    return { text, why: `from the line ${quoted(best.line)}${best.hasOffset ? '' : `, in ${zone}`}`, settings, isLocal }
   }
-  return undefined
+  const date = stated.find(s => s.part === 'date')
+  const clock = stated.find(s => s.part === 'time')
+  if (!date || !clock) return undefined
+  const text = isoWithOffset(date.ms + clock.ms - Date.UTC(2000, 0, 1), zone)
+  return {
+    text,
+    why: `from the lines ${quoted(date.line)} and ${quoted(clock.line)}, in ${zone}`,
+    settings: text,
+    isLocal: false,
+  }
+}
+
+const inName = /(?<!\d)(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[T _-]{1,2}(\d\d)[-_.:h]?(\d\d)(?:[-_.:m]?(\d\d))?(?!\d)/
+
+const fromName = (name: string, zone: string): Start | undefined => {
+  const m = inName.exec(name)
+  if (!m) return undefined
+  const [y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0] = m.slice(1).map(text => Number(text ?? 0))
+  if (mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || s > 59) return undefined
+  const text = isoWithOffset(Date.UTC(y, mo - 1, d, h, mi, s), zone)
+  return { text, why: `from the name of the file, in ${zone}`, settings: text, isLocal: false }
 }
 
 export const startOf = (hints: Hints): Start | undefined => {
   const zone = hints.zone ?? 'UTC'
-  const around = fromAround(hints)
-  if (around) {
-    const line = around.line.replace(/\s+/g, ' ').slice(0, 80)
-    if (around.hasOffset) return { text: new Date(around.localMs).toISOString(), why: `from "${line}"` }
-    return { text: isoWithOffset(around.localMs, zone), why: `from "${line}", in ${zone}` }
-  }
-  const named = fromName(hints.name)
-  if (named === undefined) return undefined
-  return { text: isoWithOffset(named, zone), why: `from the name of the file, in ${zone}` }
+  return fromAround(hints, zone) ?? fromName(hints.name, zone)
 }

@@ -212,6 +212,7 @@ export const findTable = (lines: readonly string[], delimiter: string, quote: '"
   if (width < 1) return undefined
   const classes = columnClasses(rows, width)
   const isTyped = classes.some(c => c === 'number' || c === 'time')
+  if (!isTyped && rows.length < 2) return undefined
   const start = isTyped ? dataStart(rows, width, classes) : Math.min(1, rows.length - 1)
   if (start === undefined) return undefined
   const data: Row[] = []

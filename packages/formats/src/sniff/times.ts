@@ -289,6 +289,8 @@ const clockFirst = (text: string): Shape | undefined => {
   if (!clock || /^c/.test(clock.key)) return undefined
   const behind = text.slice(clock.length)
   if (behind === '') {
+    // 1.2.3 is a version; with dots or dashes every number has two digits.
+    if (!clock.key.startsWith(':') && !/^\d\d([.-])\d\d\1\d\d(?:\D|$)/.test(text)) return undefined
     if (!clock.key.startsWith(':') && !clock.key.includes('a') && !/^[.-]1/.test(clock.key)) return undefined
     const shape = { key: `t${clock.key}`, part: 'time' as const, orders: ['YMD' as const], pair: undefined }
     const layout = (_: Order, l: Loose) => clock.layout(l)

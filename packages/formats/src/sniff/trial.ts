@@ -39,6 +39,12 @@ const count = (trial: Trial, frames: readonly Frame[]): number => {
   return could === 0 ? 0 : there / could
 }
 
+export interface TrialBytes {
+  bytes: Uint8Array
+  /** Nothing is to come behind them. */
+  isWhole: boolean
+}
+
 /**
  * @param bytes whole lines of the file as if they were all of it
  * @param nowMs when rows without a time are taken to have come
@@ -47,7 +53,7 @@ export const tryDraft = async (
   draft: Draft,
   name: string,
   zone: string | undefined,
-  bytes: Uint8Array | undefined,
+  bytes: TrialBytes | undefined,
   file: FileBytes,
   nowMs: number | undefined,
 ): Promise<Trial> => {
@@ -71,7 +77,7 @@ export const tryDraft = async (
   try {
     const decoder = createFileDecoder(parsed.data, { ...context, stream: draft.stream })
     if ('pull' in decoder) await pullAll(decoder, file, atNs, trial)
-    else pushAll(decoder, bytes ?? (await file.read(0, 512 * 1024)), atNs, trial)
+    else pushAll(decoder, bytes ?? { bytes: new Uint8Array(0), isWhole: true }, atNs, trial)
   } catch (error) {
     trial.problem = error instanceof Error ? error.message : String(error)
   }
@@ -86,8 +92,8 @@ const usableZone = (zone: string | undefined): string => {
   }
 }
 
-const pushAll = (decoder: Decoder, bytes: Uint8Array, atNs: bigint, trial: Trial): void => {
-  const decoded = decoder.push(bytes, true, atNs)
+const pushAll = (decoder: Decoder, { bytes, isWhole }: TrialBytes, atNs: bigint, trial: Trial): void => {
+  const decoded = decoder.push(bytes, isWhole, atNs)
   trial.filled = count(trial, decoded.frames)
   trial.rejects = decoded.rowsRejected
   const [first] = decoded.rejects
