@@ -74,7 +74,14 @@ export const mqttOptions = z
       .default(7 * 86_400_000)
       .describe('MQTT 5: how long the broker keeps the session of a gateway that is away'),
     keepaliveMs: duration.pipe(z.int().min(1000).max(65_535_000)).default(30_000),
-    inFlightMax: z.int().min(1).max(65_535).default(1000).describe('MQTT 5: messages that are not acknowledged yet'),
+    inFlightMax: z
+      .int()
+      .min(1)
+      .max(1000)
+      .default(64)
+      .describe(
+        'So many messages the broker sends ahead of their acknowledgements; as many are remembered, to know one that comes again',
+      ),
     payloadBytesMax: byteSize
       .pipe(
         z
@@ -145,7 +152,7 @@ export const openMqtt = (options: MqttOptions, deps: SourceDeps): Source => {
 
   async function* batches(resume: Cursor, signal: AbortSignal): AsyncGenerator<Batch> {
     const alarm = createAlarm()
-    const memory = createMemory(resume, filters)
+    const memory = createMemory(resume, filters, options.inFlightMax)
     const reader = createReader(options, deps)
     let waitMs = 250
     while (!signal.aborted) {
@@ -200,10 +207,8 @@ interface Memory {
   cursor(messages: readonly Message[]): Cursor
 }
 
-/** So many are remembered beyond the last batch: what brokers have in flight by default. */
-const rememberedMin = 20
-
-const createMemory = (resume: Cursor, filters: readonly string[]): Memory => {
+/** @param inFlightMax so many may be unacknowledged: they are remembered, whatever the last batch was */
+const createMemory = (resume: Cursor, filters: readonly string[], inFlightMax: number): Memory => {
   const had = Array.isArray(resume.filters) ? resume.filters.filter(filter => typeof filter === 'string') : []
   // Fingerprints by number; the one that was stored last stands last.
   const stored = new Map(Array.isArray(resume.stored) ? (resume.stored as [number, string][]) : [])
@@ -221,7 +226,7 @@ const createMemory = (resume: Cursor, filters: readonly string[]): Memory => {
         stored.set(message.id, fingerprint(message))
       }
       for (const oldest of stored.keys()) {
-        if (stored.size <= Math.max(rememberedMin, numbered)) break
+        if (stored.size <= Math.max(inFlightMax, numbered)) break
         stored.delete(oldest)
       }
       const cursor = {
