@@ -130,6 +130,15 @@ describe('polling', () => {
     expect(valuesOf(durable, 'n')).toEqual([1, 1, 2])
   })
 
+  it('reads records out of a JSON document', async () => {
+    const document = { ok: true, data: { items: [{ t: '2026-01-01T00:00:00Z', v: { n: 5 } }] } }
+    const { url } = await serve((_, response) => response.end(JSON.stringify(document)))
+    const columns = { n: { from: 'v.n', type: 'int' } }
+    run({ url, format: { kind: 'json', records: 'data.items', time: { column: 't' }, columns } })
+    await arrived(1)
+    expect(rowsOf(durable)).toMatchObject([{ time: '2026-01-01T00:00:00.000Z', values: { n: 5 } }])
+  })
+
   it('does not store the same content again from a server that knows no tags', async () => {
     const { url, asked } = await serve((_, response) => response.end('t,n\n2026-01-01T00:00:00Z,1\n'))
     run({ url, everyMs: 100, format: timed })

@@ -162,17 +162,19 @@ describe('an instrument that publishes', () => {
         },
         { pattern: 'head/+device', format: { kind: 'csv', time: { column: 't' }, columns: { a: 'float' } } },
         'lab/+device/+stream',
+        { pattern: 'doc/+device', format: { kind: 'json', records: 'data', columns: { n: { from: 'v.n' } } } },
         { pattern: 'other/#', device: 'rest' },
       ],
     })
-    await listening(5)
+    await listening(6)
     await say('lab/scale/weight', ' 12.5 ')
     await say('json/Paris/door', `{\n  "t": "2026-01-01T00:00:00Z",\n  "n": 3\n}`)
     await say('json/Paris/door', `${timed(1, 4)}\n${timed(2, 5)}`)
     await say('csv/p1', '2026-01-01T00:00:00Z,1.5,2\n2026-01-01T00:00:01Z,2.5,3')
     for (const n of [0, 1]) await say('head/p2', `t,a\n2026-01-01T00:00:0${n}Z,${n}\n`)
+    for (const n of [8, 9]) await say('doc/p3', `{"at": 1, "data": [{"v": {"n": ${n}}}]}`)
     await say('other/a/b', '-1e-9', 0)
-    await arrived(9)
+    await arrived(11)
     const seen = rowsOf(durable).map(({ series, values }) => [series, values])
     expect(seen).toEqual([
       ['Lab/scale/weight', { value: 12.5 }],
@@ -183,6 +185,8 @@ describe('an instrument that publishes', () => {
       ['Lab/p1/readings', { a: 2.5, b: 3 }],
       ['Lab/p2/readings', { a: 0 }],
       ['Lab/p2/readings', { a: 1 }],
+      ['Lab/p3/readings', { n: 8 }],
+      ['Lab/p3/readings', { n: 9 }],
       ['Lab/rest/readings', { value: -1e-9 }],
     ])
     expect(rejects()).toEqual([])

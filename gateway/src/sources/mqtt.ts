@@ -286,10 +286,10 @@ const createReader = (options: MqttOptions, deps: SourceDeps) => {
     const bytes = linesOf(format, payload)
     const atNs = BigInt(message.atMs) * 1_000_000n
     const decoder = decoderOf(key, format, place)
-    const isWhole = !hasHeader(format)
-    const first = decoder.push(bytes, !isWhole, atNs)
+    const isAlone = isDocument(format)
+    const first = decoder.push(bytes, isAlone, atNs)
     const results = [first]
-    if (!isWhole) decoders.delete(key)
+    if (isAlone) decoders.delete(key)
     else if (first.used < bytes.length) {
       // Something in it is open (a quote): it does not go on in the next message.
       results.push(decoder.push(bytes.subarray(first.used), true, atNs))
@@ -316,8 +316,9 @@ const createReader = (options: MqttOptions, deps: SourceDeps) => {
   }
 }
 
-/** A CSV whose payloads each begin with a header is read anew each time. */
-const hasHeader = (format: RecordFormat): boolean => {
+/** Each payload is a document of its own: JSON, or a CSV that begins with a header. */
+const isDocument = (format: RecordFormat): boolean => {
+  if (format.kind === 'json') return true
   if (format.kind !== 'csv' || format.header === false) return false
   if (format.header === true) return true
   const { skip, after, names, units } = format.header
@@ -326,7 +327,7 @@ const hasHeader = (format: RecordFormat): boolean => {
 
 /** One JSON value may be written over several lines; in a message it is one record. */
 const linesOf = (format: RecordFormat, payload: Buffer): Buffer => {
-  if (format.kind === 'binary') return payload
+  if (format.kind === 'binary' || format.kind === 'json') return payload
   if (format.kind === 'jsonl' && payload.includes(10) && isJson(payload)) {
     // JSON has no line ends within its texts: blanks in their place change nothing.
     const one = Buffer.from(payload)
