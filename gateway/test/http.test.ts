@@ -130,6 +130,15 @@ describe('polling', () => {
     expect(valuesOf(durable, 'n')).toEqual([1, 1, 2])
   })
 
+  it('reads records out of a JSON document', async () => {
+    const document = { ok: true, data: { items: [{ t: '2026-01-01T00:00:00Z', v: { n: 5 } }] } }
+    const { url } = await serve((_, response) => response.end(JSON.stringify(document)))
+    const columns = { n: { from: 'v.n', type: 'int' } }
+    run({ url, format: { kind: 'json', records: 'data.items', time: { column: 't' }, columns } })
+    await arrived(1)
+    expect(rowsOf(durable)).toMatchObject([{ time: '2026-01-01T00:00:00.000Z', values: { n: 5 } }])
+  })
+
   it('does not store the same content again from a server that knows no tags', async () => {
     const { url, asked } = await serve((_, response) => response.end('t,n\n2026-01-01T00:00:00Z,1\n'))
     run({ url, everyMs: 100, format: timed })
@@ -390,7 +399,7 @@ describe('walking from a start date', () => {
     const { source } = run(walking(url, '2024-07-01', { series }), { now: () => clock })
     await problem(
       source,
-      /^Lodnon\/0: 2024-07-01T00:00: 127\.0\.0\.1:\d+ does not know this series \(404: Store not found\); check its names, and whether "start" .* \(and 1 more\)$/,
+      /^Lodnon\/0: 2024-07-01T00:00: 127\.0\.0\.1:\d+ does not know this series \(404: Store not found\); check its names \(and 1 more\)$/,
     )
     await arrived(50)
     expect(new Set(rowsOf(durable).map(row => row.series))).toEqual(new Set(['Madrid/0/count']))
@@ -493,6 +502,26 @@ describe('walking from a start date', () => {
       '2024-04-01T22:00:00Z',
     ])
     expect(source.health()).toEqual({ health: 'ok' })
+  })
+
+  it.each(['wait', 'skip'] as const)('knows a series whose data begins later than the walk: %s', async notFound => {
+    const clock = new Date('2024-07-03T12:30:00Z')
+    const { url } = await serve((_, response, query) =>
+      Number(query.get('day')) < 2 ? response.writeHead(404).end() : response.end('1'),
+    )
+    const options = walking(url, '2024-07-01', { series: [madrid] }, { notFound, notYetMs: '1 h' })
+    const { source } = run(options, { now: () => clock })
+    if (notFound === 'wait') {
+      await problem(
+        source,
+        /Madrid\/0: 2024-07-01T00:00: .* has nothing for it \(404\), .* say a later "start", or "notFound: skip"/,
+      )
+      expect(countOf(durable)).toBe(0)
+    } else {
+      await arrived(38)
+      expect(rowsOf(durable)[0]?.time).toBe('2024-07-01T22:00:00.000Z')
+      expect(source.health()).toEqual({ health: 'ok' })
+    }
   })
 
   it('begins anew where the start is set earlier, and sums all sensors where none is named', async () => {

@@ -74,7 +74,14 @@ export const mqttOptions = z
       .default(7 * 86_400_000)
       .describe('MQTT 5: how long the broker keeps the session of a gateway that is away'),
     keepaliveMs: duration.pipe(z.int().min(1000).max(65_535_000)).default(30_000),
-    inFlightMax: z.int().min(1).max(65_535).default(1000).describe('MQTT 5: messages that are not acknowledged yet'),
+    inFlightMax: z
+      .int()
+      .min(1)
+      .max(1000)
+      .default(64)
+      .describe(
+        'So many messages the broker sends ahead of their acknowledgements; as many are remembered, to know one that comes again',
+      ),
     payloadBytesMax: byteSize
       .pipe(
         z
@@ -145,7 +152,7 @@ export const openMqtt = (options: MqttOptions, deps: SourceDeps): Source => {
 
   async function* batches(resume: Cursor, signal: AbortSignal): AsyncGenerator<Batch> {
     const alarm = createAlarm()
-    const memory = createMemory(resume, filters)
+    const memory = createMemory(resume, filters, options.inFlightMax)
     const reader = createReader(options, deps)
     let waitMs = 250
     while (!signal.aborted) {
@@ -200,10 +207,8 @@ interface Memory {
   cursor(messages: readonly Message[]): Cursor
 }
 
-/** So many are remembered beyond the last batch: what brokers have in flight by default. */
-const rememberedMin = 20
-
-const createMemory = (resume: Cursor, filters: readonly string[]): Memory => {
+/** @param inFlightMax so many may be unacknowledged: they are remembered, whatever the last batch was */
+const createMemory = (resume: Cursor, filters: readonly string[], inFlightMax: number): Memory => {
   const had = Array.isArray(resume.filters) ? resume.filters.filter(filter => typeof filter === 'string') : []
   // Fingerprints by number; the one that was stored last stands last.
   const stored = new Map(Array.isArray(resume.stored) ? (resume.stored as [number, string][]) : [])
@@ -221,7 +226,7 @@ const createMemory = (resume: Cursor, filters: readonly string[]): Memory => {
         stored.set(message.id, fingerprint(message))
       }
       for (const oldest of stored.keys()) {
-        if (stored.size <= Math.max(rememberedMin, numbered)) break
+        if (stored.size <= Math.max(inFlightMax, numbered)) break
         stored.delete(oldest)
       }
       const cursor = {
@@ -281,10 +286,10 @@ const createReader = (options: MqttOptions, deps: SourceDeps) => {
     const bytes = linesOf(format, payload)
     const atNs = BigInt(message.atMs) * 1_000_000n
     const decoder = decoderOf(key, format, place)
-    const isWhole = !hasHeader(format)
-    const first = decoder.push(bytes, !isWhole, atNs)
+    const isAlone = isDocument(format)
+    const first = decoder.push(bytes, isAlone, atNs)
     const results = [first]
-    if (!isWhole) decoders.delete(key)
+    if (isAlone) decoders.delete(key)
     else if (first.used < bytes.length) {
       // Something in it is open (a quote): it does not go on in the next message.
       results.push(decoder.push(bytes.subarray(first.used), true, atNs))
@@ -311,8 +316,9 @@ const createReader = (options: MqttOptions, deps: SourceDeps) => {
   }
 }
 
-/** A CSV whose payloads each begin with a header is read anew each time. */
-const hasHeader = (format: RecordFormat): boolean => {
+/** Each payload is a document of its own: JSON, or a CSV that begins with a header. */
+const isDocument = (format: RecordFormat): boolean => {
+  if (format.kind === 'json') return true
   if (format.kind !== 'csv' || format.header === false) return false
   if (format.header === true) return true
   const { skip, after, names, units } = format.header
@@ -321,7 +327,7 @@ const hasHeader = (format: RecordFormat): boolean => {
 
 /** One JSON value may be written over several lines; in a message it is one record. */
 const linesOf = (format: RecordFormat, payload: Buffer): Buffer => {
-  if (format.kind === 'binary') return payload
+  if (format.kind === 'binary' || format.kind === 'json') return payload
   if (format.kind === 'jsonl' && payload.includes(10) && isJson(payload)) {
     // JSON has no line ends within its texts: blanks in their place change nothing.
     const one = Buffer.from(payload)

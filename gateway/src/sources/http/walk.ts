@@ -42,6 +42,9 @@ const limits = {
   waitPieceMsMax: 60_000,
 }
 
+/** Where to look for the beginning of a series: of hours, the next, 6 h, a day, a week, a month and a year later. */
+const laterSteps = [1, 6, 24, 168, 744, 8760]
+
 interface Walker {
   series: Series
   /** Local time of the next step, as if it were UTC. */
@@ -208,16 +211,14 @@ export async function* walk(
       const isRecent = !isLongOver(ask)
       if (walker.known && isRecent) return hold(walker, undefined)
       const said = `(${saidBy(answer)})`
-      if (walker.known)
-        return hold(
-          walker,
-          `${about}: ${host} has nothing for it ${said}, and it is long over; asked again and again, or say notFound: skip`,
-        )
-      const maybe = isRecent ? 'has nothing for it yet, or ' : ''
-      return hold(
-        walker,
-        `${about}: ${host} ${maybe}does not know this series ${said}; check its names, and whether "start" is before its first data`,
-      )
+      if (!walker.known && !(await answersLater(ask))) {
+        const maybe = isRecent ? 'has nothing for it yet, or ' : ''
+        return hold(walker, `${about}: ${host} ${maybe}does not know this series ${said}; check its names`)
+      }
+      walker.known = true
+      if (notFound === 'skip') return into.pass(walker, local)
+      const what = 'and it is long over; say a later "start", or "notFound: skip" to go on behind it'
+      return hold(walker, `${about}: ${host} has nothing for it ${said}, ${what}`)
     }
     if (answer.status >= 500 && walker.failures + 1 >= limits.triesMax) {
       if (await answersBeside(ask)) {
@@ -227,6 +228,16 @@ export async function* walk(
       }
     }
     hold(walker, `${about}: ${refusalOf(host, answer)}`, answer.retryAfterMs)
+  }
+  /** Whether the server has anything for a later step: then it knows the series, and its data begins there. */
+  const answersLater = async ({ walker, local }: Ask): Promise<boolean> => {
+    for (const steps of laterSteps) {
+      const [ask] = stepsOf(walker, local + steps * stepMs, 1)
+      if (!ask) return false
+      await askOne(ask)
+      if (isGood(ask)) return true
+    }
+    return false
   }
   /** Whether the server answers for the step before or behind: then the fault is not the server's. */
   const answersBeside = async ({ walker, local }: Ask): Promise<boolean> => {

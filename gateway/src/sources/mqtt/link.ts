@@ -138,7 +138,7 @@ const readCa = async (file: string): Promise<Buffer> => {
 }
 
 const settingsOf = (options: MqttOptions): IClientOptions => {
-  const { clientId, protocol, username, secrets, keepaliveMs, sessionMsMax, inFlightMax } = options
+  const { clientId, protocol, username, secrets, keepaliveMs, sessionMsMax } = options
   const isFive = protocol === '5'
   return {
     clientId,
@@ -152,9 +152,8 @@ const settingsOf = (options: MqttOptions): IClientOptions => {
     queueQoSZero: false,
     ...(username !== undefined && { username }),
     ...(secrets.password !== undefined && { password: secrets.password }),
-    ...(isFive && {
-      properties: { sessionExpiryInterval: Math.round(sessionMsMax / 1000), receiveMaximum: inFlightMax },
-    }),
+    // No Receive Maximum: mosquitto 2.0 exceeds it when a session is resumed, upon which mqtt.js ends the connection, for ever.
+    ...(isFive && { properties: { sessionExpiryInterval: Math.round(sessionMsMax / 1000) } }),
   }
 }
 
