@@ -10,7 +10,7 @@ import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { EXIT, type LedgerLine, LIMITS, type SourceStatus, UserError } from '@penstock/frame'
+import { EXIT, type LedgerLine, LIMITS, type SourceStatus, type Status, UserError } from '@penstock/frame'
 import { type Log, LogError, LogLockedError, openLog } from '@penstock/log'
 import { type GatewayConfig, openSource, type SourceOptions } from './config.ts'
 import { runSource } from './pipeline.ts'
@@ -48,6 +48,8 @@ export interface GatewayDeps {
   log: GatewayLog
   /** Given each batch when it is durable, with the bytes that it took. Cheap; never throws. */
   onBatch?(source: string, batch: Batch, bytes: number): void
+  /** What else is not as it should be, in sentences, for the status. */
+  problems?(): string[]
   /** A source that is to end and waits (the spool is full, a disk does not answer) is given up after so long. Default 5,000. */
   stopMsMax?: number
 }
@@ -131,12 +133,18 @@ export const openGateway = async (config: GatewayConfig, deps: GatewayDeps): Pro
       clock: now().toISOString(),
       version,
       sources: sources.map(running => statusOf(running.source)),
+      ...problemsNow(),
     }),
     statusEveryMs: limits.statusEveryMs,
     random: deps.random,
     log,
   })
 
+  const problemsNow = (): Pick<Status, 'problems'> => {
+    const all = [...(configProblem === undefined ? [] : [configProblem]), ...(deps.problems?.() ?? [])]
+    if (all.length === 0) return {}
+    return { problems: all.slice(0, LIMITS.problemsPerStatusMax).map(text => text.slice(0, LIMITS.reasonCharsMax)) }
+  }
   const statusOf = (source: Source): SourceStatus => {
     const { rowsPerMinute, ...counts } = tally.of(source.id)
     return { id: source.id, kind: source.kind, ...healthOf(source), ...counts }

@@ -6,8 +6,10 @@
  *                                       ├─► last rejects                          ─► page
  *                                       └─► one bounded queue a follower          ─► tap
  */
-import { type Column, type Frame, formatNs, type Json, type Reject, rowNs, STATUS_COLUMN } from '@penstock/frame'
+import { type Column, type Frame, formatNs, type Reject, rowNs, STATUS_COLUMN } from '@penstock/frame'
+import { createFollower, type Follower, type Passed, type PassedLimits, passedOf } from './live/follow.ts'
 import { createRate, type Rate } from './live/rate.ts'
+import { type ShownColumn, type ShownValue, shownColumn, shownValue, statusOf } from './live/shown.ts'
 import {
   breakAtGaps,
   createPointBudget,
@@ -19,11 +21,12 @@ import {
 } from './live/trace.ts'
 import type { Batch } from './source.ts'
 
-export interface LiveLimits {
+export type { Passed } from './live/follow.ts'
+export type { ShownColumn, ShownValue } from './live/shown.ts'
+
+export interface LiveLimits extends PassedLimits {
   /** The stream that was silent longest is forgotten beyond them. */
   streamsMax: number
-  /** Of a stream, columns with a latest value and a trace. */
-  columnsPerStreamMax: number
   traceMsMax: number
   pointsPerTraceMin: number
   pointsPerTraceMax: number
@@ -32,11 +35,7 @@ export interface LiveLimits {
   /** A longer curve is kept as its lowest and highest per stretch. */
   curvePointsMax: number
   rejectsMax: number
-  textCharsMax: number
   followersMax: number
-  eventsPerFollowerMax: number
-  /** Of a frame, the last rows go to followers; the others are counted. */
-  rowsPerEventMax: number
 }
 
 export const liveLimits: LiveLimits = {
@@ -52,15 +51,7 @@ export const liveLimits: LiveLimits = {
   followersMax: 32,
   eventsPerFollowerMax: 256,
   rowsPerEventMax: 200,
-}
-
-/** A value as people are shown it: a curve is told by its length and range, a long text is cut. */
-export type ShownValue = Json | { length: number; min: number; max: number }
-
-export interface ShownColumn {
-  name: string
-  unit?: string
-  type: Column['type']
+  valuesPerEventMax: 2000,
 }
 
 /** The latest row of one stream. */
@@ -108,24 +99,6 @@ export type Series = ShownColumn &
     | { kind: 'curve'; time: string; axis: number[]; values: (number | null)[]; length: number }
     | { kind: 'text'; value: ShownValue }
   )
-
-export type Passed =
-  | {
-      kind: 'rows'
-      source: string
-      site: string
-      device: string
-      stream: string
-      file?: string
-      columns: ShownColumn[]
-      /** In the order of the frame; values in the order of `columns`. */
-      rows: { time: string; values: ShownValue[]; status: string | null }[]
-      /** Rows of the frame before these. */
-      leftOut: number
-    }
-  | { kind: 'reject'; source: string; reject: Reject }
-  /** The follower was slower than the readings: so many were not told. */
-  | { kind: 'missed'; rows: number; rejects: number }
 
 export interface Live {
   /**
@@ -243,7 +216,7 @@ export const createLive = ({ nowMs, onFailure, ...given }: LiveOptions): Live =>
   const tell = (source: string, batch: Pick<Batch, 'frames' | 'rejects'>): void => {
     const interested = [...followers].filter(follower => follower.source === undefined || follower.source === source)
     if (interested.length === 0) return
-    for (const event of eventsOf(source, batch, limits)) for (const follower of interested) follower.take(event)
+    for (const event of passedOf(source, batch, limits)) for (const follower of interested) follower.take(event)
   }
 
   return {
@@ -369,30 +342,6 @@ const extremesOf = (values: Column['values'], from: number, to: number): [number
   return [low, high]
 }
 
-const statusOf = (frame: Frame, row: number): string | null => {
-  const status = frame.columns.find(column => column.name === STATUS_COLUMN)?.values[row]
-  return typeof status === 'string' ? status : null
-}
-
-const shownValue = ({ values }: Column, row: number, textCharsMax: number): ShownValue => {
-  const value = values[row]
-  if (value === undefined || value === null) return null
-  if (typeof value === 'number') return Number.isFinite(value) ? value : null
-  if (typeof value === 'string') return value.length > textCharsMax ? `${value.slice(0, textCharsMax)}…` : value
-  if (typeof value === 'boolean') return value
-  let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
-  for (const v of value) {
-    if (v < min) min = v
-    if (v > max) max = v
-  }
-  return { length: value.length, min: Number.isFinite(min) ? min : 0, max: Number.isFinite(max) ? max : 0 }
-}
-
-const shownColumn = ({ name, unit, type }: ShownColumn): ShownColumn => ({
-  name,
-  type,
-  ...(unit !== undefined && { unit }),
-})
 const shownColumnWithValue = (column: ColumnState) => ({ ...shownColumn(column), value: column.value })
 
 /** A copy, so that a whole frame is not held for its last row. */
@@ -419,83 +368,4 @@ const seriesOf = ({ view, newestMs }: StreamState, column: ColumnState, query: S
   const fromMs = query.minutes === undefined ? Number.NEGATIVE_INFINITY : newestMs - query.minutes * 60_000
   const points = decimate(breakAtGaps(trace.points(fromMs), trace.stretchMs()), query.pointsMax)
   return { ...shown, kind: 'points', stretchMs: trace.stretchMs(), ...points }
-}
-
-function* eventsOf(
-  source: string,
-  { frames, rejects }: Pick<Batch, 'frames' | 'rejects'>,
-  { rowsPerEventMax, columnsPerStreamMax, textCharsMax, eventsPerFollowerMax }: LiveLimits,
-): Generator<Passed> {
-  for (const frame of frames) {
-    const { site, device, stream, origin, offsetsNs } = frame
-    if (offsetsNs.length === 0) continue
-    const columns = frame.columns.filter(({ name }) => name !== STATUS_COLUMN).slice(0, columnsPerStreamMax)
-    const leftOut = Math.max(0, offsetsNs.length - rowsPerEventMax)
-    const rows = Array.from({ length: offsetsNs.length - leftOut }, (_, n) => {
-      const i = leftOut + n
-      const values = columns.map(column => shownValue(column, i, textCharsMax))
-      return { time: formatNs(rowNs(frame, i)), values, status: statusOf(frame, i) }
-    })
-    const file = origin?.file !== undefined && { file: origin.file }
-    yield { kind: 'rows', source, site, device, stream, ...file, columns: columns.map(shownColumn), rows, leftOut }
-  }
-  const told = rejects.slice(-eventsPerFollowerMax)
-  if (told.length < rejects.length) yield { kind: 'missed', rows: 0, rejects: rejects.length - told.length }
-  for (const reject of told) yield { kind: 'reject', source, reject }
-}
-
-interface Follower {
-  readonly source: string | undefined
-  take(event: Passed): void
-  end(): void
-  events(leave: () => void): AsyncGenerator<Passed>
-}
-
-/** A queue that drops its oldest and says how much that was: the readings do not wait for one who watches. */
-const createFollower = (source: string | undefined, eventsMax: number): Follower => {
-  const queue: Passed[] = []
-  const missed = { rows: 0, rejects: 0 }
-  let ended = false
-  let wake = () => {}
-
-  const miss = (event: Passed): void => {
-    if (event.kind === 'rows') missed.rows += event.rows.length + event.leftOut
-    else if (event.kind === 'reject') missed.rejects++
-    else {
-      missed.rows += event.rows
-      missed.rejects += event.rejects
-    }
-  }
-  return {
-    source,
-    take(event) {
-      queue.push(event)
-      if (queue.length > eventsMax) miss(queue.shift() as Passed)
-      wake()
-    },
-    end() {
-      ended = true
-      wake()
-    },
-    async *events(leave) {
-      try {
-        while (!ended) {
-          if (missed.rows + missed.rejects > 0) {
-            const told: Passed = { kind: 'missed', ...missed }
-            missed.rows = 0
-            missed.rejects = 0
-            yield told
-          }
-          const event = queue.shift()
-          if (event) yield event
-          else
-            await new Promise<void>(resolve => {
-              wake = resolve
-            })
-        }
-      } finally {
-        leave()
-      }
-    },
-  }
 }

@@ -40,7 +40,15 @@ const serve = async (line: CommandLine): Promise<void> => {
   const now = () => new Date()
   const page = createPage({ now, log })
   const config = await load()
-  const deps = { version, configFile: file, now, random: Math.random, log, onBatch: page.passed }
+  const deps = {
+    version,
+    configFile: file,
+    now,
+    random: Math.random,
+    log,
+    onBatch: page.passed,
+    problems: page.problems,
+  }
   const gateway = await openGateway(config, deps)
   const apply = async (next: GatewayConfig) => {
     const applied = await gateway.apply(next)

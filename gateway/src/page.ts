@@ -16,6 +16,8 @@ export interface Page {
   passed: Live['passed']
   /** Shows the page, where the configuration has one, until the signal aborts. Never throws. To be called once. */
   run(config: Shown, gateway: Pick<Gateway, 'snapshot'>, signal: AbortSignal): Promise<void>
+  /** Why it is not to be seen, where it should be: for the status. */
+  problems(): string[]
   /** Another configuration holds: the page moves where that says. */
   apply(config: Shown): void
 }
@@ -27,6 +29,7 @@ export const createPage = ({ now, log }: { now(): Date; log: GatewayLog }): Page
   })
   let shown: Shown | undefined
   let moved = new AbortController()
+  let problem: string | undefined
 
   const show = async (snapshot: Gateway['snapshot'], signal: AbortSignal): Promise<void> => {
     if (!shown?.page) return await aborted(signal)
@@ -34,12 +37,17 @@ export const createPage = ({ now, log }: { now(): Date; log: GatewayLog }): Page
     const { page, dataDir } = shown
     const [{ runPage }, { readSample }] = await Promise.all([import('./page/server.ts'), import('./sample.ts')])
     const uploadDir = join(dataDir, 'looked-at')
-    await runPage({ page, snapshot, live, readSample, webDirs, uploadDir, now, log }, signal)
+    const onProblem = (found: string | undefined) => {
+      problem = found
+    }
+    await runPage({ page, snapshot, live, readSample, webDirs, uploadDir, onProblem, now, log }, signal)
+    problem = undefined
     await aborted(signal)
   }
 
   return {
     passed: live.passed,
+    problems: () => (problem === undefined ? [] : [problem]),
     async run(config, { snapshot }, signal) {
       shown = config
       while (!signal.aborted) {

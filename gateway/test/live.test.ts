@@ -241,6 +241,20 @@ describe('those who follow', () => {
     expect(live.stats().followers).toBe(0)
   })
 
+  it('see fewer rows of a frame with many columns, but one', async () => {
+    const { live } = newLive({ valuesPerEventMax: 6 })
+    const following = live.follow({}, new AbortController().signal)
+    if (!following) throw new Error('refused')
+    const wide = (columns: number) =>
+      Array.from({ length: columns }, (_, i) => ({ ...numbers([1, 2, 3]), name: `c${i}` }))
+    live.passed('gauge', batch([frameOf(wide(3), seconds(3)), frameOf(wide(9), seconds(3))]))
+    const seen = await read(following, 2)
+    expect(seen.map(event => event.kind === 'rows' && [event.rows.length, event.leftOut])).toEqual([
+      [2, 1],
+      [1, 2],
+    ])
+  })
+
   it('are told what they missed where they are slow; nothing waits for them', async () => {
     const { live } = newLive({ eventsPerFollowerMax: 2 })
     const following = live.follow({}, new AbortController().signal)

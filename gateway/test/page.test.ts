@@ -348,6 +348,7 @@ describe('the server of the page', () => {
     await once(taken, 'listening')
     const { port } = taken.address() as { port: number }
     const said: string[] = []
+    const problems: (string | undefined)[] = []
     const say = (o: object, m: string) => void said.push(`${m}: ${JSON.stringify(o)}`)
     const { live, state } = newWorld()
     const stop = new AbortController()
@@ -358,6 +359,7 @@ describe('the server of the page', () => {
         ...{ snapshot: () => ({ ...state, ledger: () => [] }), live, now: () => new Date(), retryMs: 20 },
         ...{ readSample: async () => ({}), webDirs: [join(folder, 'none'), web], uploadDir: join(folder, 'up') },
         log: { info: say, warn: say, error: say },
+        onProblem: problem => problems.push(problem),
       },
       stop.signal,
     )
@@ -372,6 +374,8 @@ describe('the server of the page', () => {
       text => text.includes('is open'),
     )
     expect(said).toHaveLength(2)
+    expect(problems[0]).toContain('the page of the gateway is not open: listen: 127.0.0.1:')
+    expect(problems.at(-1)).toBeUndefined()
     expect((await fetch(`http://127.0.0.1:${port}/api/snapshot`)).status).toBe(200)
     stop.abort()
     await running

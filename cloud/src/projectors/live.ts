@@ -49,6 +49,7 @@ export interface GatewayView {
   clock: string
   version: string
   sources: SourceStatus[]
+  problems?: string[]
   /** When the cloud heard it, ms. */
   statusAtMs: number
   /** The last entry of this epoch that came, as far as this run has seen one. */

@@ -31,6 +31,9 @@ const gatewaySchema = z
         lastRowAt: z.string().optional(),
       }),
     ),
+    problems: z.array(z.string()).openapi({
+      description: 'What else is not as it should be there, e.g. a refused configuration',
+    }),
   })
   .openapi('Gateway')
 
@@ -70,5 +73,6 @@ export const gatewayView = (
     clock: g.clock,
     clockAheadMs: Date.parse(g.clock) - g.statusAtMs,
     sources: g.sources,
+    problems: g.problems ?? [],
   }
 }

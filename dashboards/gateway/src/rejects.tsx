@@ -99,10 +99,10 @@ export const faultOf = ({ reason, text }: Pick<Reject, 'reason' | 'text'>): [str
   return [text.slice(0, from), fault, text.slice(from + fault.length)]
 }
 
-/** Control characters as signs that can be seen. */
-const shownBytes = (text: string): string =>
+/** Control characters as signs that can be seen, and that every font has. */
+export const shownBytes = (text: string): string =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is made visible
-  text.replace(/\r?\n$/, '').replace(/[\u0000-\u001f\u007f]/g, c => {
-    const code = c.charCodeAt(0)
-    return code === 0x7f ? '␡' : String.fromCharCode(0x2400 + code)
-  })
+  text.replace(/\r?\n$/, '').replace(/[\u0000-\u001f\u007f]/g, c => signs[c] ?? escapeOf(c))
+
+const signs: Record<string, string> = { '\t': '→', '\n': '↵', '\r': '\\r' }
+const escapeOf = (c: string): string => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`

@@ -10,7 +10,7 @@ import {
   timeText,
   valueText,
 } from '../src/format.ts'
-import { faultOf } from '../src/rejects.tsx'
+import { faultOf, shownBytes } from '../src/rejects.tsx'
 
 describe('numbers', () => {
   it.each([
@@ -65,6 +65,10 @@ it('reasons are without the words of the operating system', () => {
   expect(plainReason('127.0.0.1:9: connect ECONNREFUSED 127.0.0.1:9')).toBe('127.0.0.1:9: nothing answers there')
   expect(plainReason('getaddrinfo ENOTFOUND cloud.example')).toBe('the name is not known on this network')
   expect(plainReason('no receipt within 20000 ms.')).toBe('no receipt within 20000 ms')
+})
+
+it('the bytes of a reject are to be seen, also those that no screen shows', () => {
+  expect(shownBytes('1\t2\u0000x\r\n')).toBe('1→2\\x00x')
 })
 
 it('the fault of a reject is the part that its reason quotes', () => {

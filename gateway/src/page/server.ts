@@ -27,6 +27,8 @@ export interface PageOptions {
   uploadDir: string
   /** After so long a port that was taken is tried again. Default 15,000. */
   retryMs?: number
+  /** Told why the page is not open, and when it is. */
+  onProblem(problem: string | undefined): void
   now(): Date
   log: {
     info(o: object, m: string): void
@@ -65,19 +67,21 @@ export const runPage = async (options: PageOptions, signal: AbortSignal): Promis
 }
 
 const listen = async (
-  { page, log, retryMs = limits.retryMs }: PageOptions,
+  { page, log, onProblem, retryMs = limits.retryMs }: PageOptions,
   fetch: (request: Request, env: object) => Response | Promise<Response>,
   signal: AbortSignal,
 ): Promise<void> => {
   for (let told = false; !signal.aborted; told = true) {
     try {
       const server = await openServer({ fetch, host: page.host, port: page.port })
+      onProblem(undefined)
       log.info({ page: server.url }, 'the page of the gateway is open')
       await aborted(signal)
       await server.close()
       return
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
+      onProblem(`the page of the gateway is not open: ${reason}`)
       if (!told) log.warn({ reason }, 'the page of the gateway is not open; readings are kept all the same')
       await sleep(retryMs, undefined, { signal }).catch(() => {})
     }

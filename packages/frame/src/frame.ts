@@ -158,6 +158,8 @@ export interface Status {
   clock: string
   version: string
   sources: SourceStatus[]
+  /** What else is not as it should be, in sentences: a refused configuration, a page that cannot be opened. Left out where nothing is. */
+  problems?: string[]
 }
 
 /** The time of row `i`, in ns since the Unix epoch. */

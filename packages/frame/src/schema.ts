@@ -22,6 +22,7 @@ export const LIMITS = {
   attributesMax: 256,
   vectorLengthMax: 4_194_304,
   sourcesPerStatusMax: 1024,
+  problemsPerStatusMax: 16,
 } as const
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
@@ -133,6 +134,7 @@ export const statusSchema = z.object({
       }),
     )
     .max(LIMITS.sourcesPerStatusMax),
+  problems: z.array(z.string().max(LIMITS.reasonCharsMax)).max(LIMITS.problemsPerStatusMax).optional(),
 })
 
 const readingValue = z.union([z.number(), z.string().max(LIMITS.textCharsMax), z.boolean(), z.null()])
