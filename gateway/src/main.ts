@@ -2,6 +2,7 @@
 import { EXIT, UserError } from '@penstock/frame'
 import { type CommandLine, runProgram } from '@penstock/program'
 import { checkCommand } from './commands/check.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { initCommand } from './commands/init.ts'
 import { previewCommand } from './commands/preview.ts'
 import { sniffCommand } from './commands/sniff.ts'
@@ -19,6 +20,7 @@ const usage = `penstock-gateway ${version}: reads instruments, keeps every readi
   penstock-gateway sniff <file>                    what a file is, and the source that reads it
   penstock-gateway preview <gateway.yaml> [source] what the sources would bring, read without storing
   penstock-gateway check <gateway.yaml>            proves a configuration against the real files, ports and broker
+  penstock-gateway doctor [gateway.yaml]           what of this machine endangers readings, each with its remedy
   penstock-gateway run <gateway.yaml>              runs until it is stopped; takes an edited configuration as it goes on
   penstock-gateway tap [source]                    readings of a running gateway as they pass
 
@@ -72,5 +74,6 @@ await runProgram({
     preview: previewCommand,
     check: checkCommand,
     tap: tapCommand,
+    doctor: doctorCommand,
   },
 })

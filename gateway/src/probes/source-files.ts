@@ -143,7 +143,10 @@ const timeFindings = (source: FileSource, path: string, { streams }: SampleRepor
   return [warn(source.id, `${path} has rows from the future: ${last}`, remedy)]
 }
 
-const shareFinding = async ({ id, folder, pollMsMax }: FileSource, deps: FilesProbeDeps): Promise<Finding[]> => {
+export const shareFinding = async (
+  { id, folder, pollMsMax }: FileSource,
+  deps: Pick<FilesProbeDeps, 'platform'>,
+): Promise<Finding[]> => {
   const disk = await diskOf(folder, deps.platform).catch(() => undefined)
   if (disk?.share === undefined) return []
   const text = `${folder} is a network share (${disk.share}): changes there bring no events, it is looked at every ${pollMsMax} ms`
