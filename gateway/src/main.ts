@@ -1,12 +1,6 @@
 /** penstock-gateway: sources → spool → uplink. This file is the table of contents of its commands. */
 import { EXIT, UserError } from '@penstock/frame'
 import { type CommandLine, runProgram } from '@penstock/program'
-import { checkCommand } from './commands/check.ts'
-import { doctorCommand } from './commands/doctor.ts'
-import { initCommand } from './commands/init.ts'
-import { previewCommand } from './commands/preview.ts'
-import { sniffCommand } from './commands/sniff.ts'
-import { tapCommand } from './commands/tap.ts'
 import { type GatewayConfig, loadGatewayConfig } from './config.ts'
 import { followConfig, watchConfig } from './config-watch.ts'
 import { openGateway } from './gateway.ts'
@@ -67,13 +61,14 @@ await runProgram({
   name: 'penstock-gateway',
   version,
   usage,
+  // All but `run` are loaded when they are called: the first reading does not wait for them.
   commands: {
     run: { isService: true, run: serve },
-    init: initCommand,
-    sniff: sniffCommand,
-    preview: previewCommand,
-    check: checkCommand,
-    tap: tapCommand,
-    doctor: doctorCommand,
+    init: async () => (await import('./commands/init.ts')).initCommand,
+    sniff: async () => (await import('./commands/sniff.ts')).sniffCommand,
+    preview: async () => (await import('./commands/preview.ts')).previewCommand,
+    check: async () => (await import('./commands/check.ts')).checkCommand,
+    tap: async () => (await import('./commands/tap.ts')).tapCommand,
+    doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
   },
 })

@@ -52,7 +52,8 @@ export interface Program {
   version: string
   /** How to call it; printed for --help and after a wrong call. */
   usage: string
-  commands: Readonly<Record<string, Command>>
+  /** A function where a command's module is loaded only when it is called. */
+  commands: Readonly<Record<string, Command | (() => Promise<Command>)>>
 }
 
 const forceAfterMs = 1000
@@ -64,21 +65,16 @@ export const runProgram = async (program: Program): Promise<void> => {
   const { name, version, usage, commands } = program
   const print = (text: string) => void process.stdout.write(`${text}\n`)
   const tell = (text: string) => void process.stderr.write(`${text}\n`)
-  // Who reads the output may have read enough (head, less).
-  process.stdout.on('error', error =>
-    process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? 0 : EXIT.failure),
-  )
   const stop = listenForStop()
   let isService = false
   try {
-    const line = parse(program)
-    const { options, command, operands } = line
+    const { command, known } = await commandOf(program)
+    const { options, operands } = parse(name, command, known)
     if (options.version) return print(version)
-    const topic = command === 'help' ? operands[0] : command
-    const known = topic !== undefined && Object.hasOwn(commands, topic) ? commands[topic] : undefined
     if (options.help || command === 'help') return print(known?.usage ?? usage)
     if (!known) throw new UserError(`${name}: ${noCommand(command, Object.keys(commands))}\n\n${usage}`, EXIT.usage)
     isService = known.isService ?? false
+    if (!isService) endWithReader()
     const format = options.log === 'text' || (options.log === undefined && process.stdout.isTTY) ? 'text' : 'json'
     const log = createLogger(name, format, process.stdout)
     const { env, stdin, stdout, stderr } = process
@@ -92,6 +88,12 @@ export const runProgram = async (program: Program): Promise<void> => {
   }
   stop.hangUp()
 }
+
+/** Who reads the output may have read enough (head, less): then nobody waits for the rest. */
+const endWithReader = () =>
+  process.stdout.on('error', error => {
+    process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? 0 : EXIT.failure)
+  })
 
 const listenForStop = () => {
   const stop = new AbortController()
@@ -161,21 +163,33 @@ const noCommand = (command: string, commands: string[]): string => {
 
 const common = { help: 'boolean', version: 'boolean', log: 'string' } as const
 
-/** The command and its operands and options. Throws a UserError for an option that it does not know or a value that is missing. */
-const parse = ({ name, commands }: Program): Pick<CommandLine, 'command' | 'operands' | 'options'> => {
-  const all: Record<string, 'string' | 'boolean'> = { ...common }
-  for (const { options = {} } of Object.values(commands)) Object.assign(all, options)
-  const { values, positionals, tokens } = parseArgs({
+const argumentsWith = (known: Readonly<Record<string, 'string' | 'boolean'>>) =>
+  parseArgs({
     options: Object.fromEntries(
-      Object.entries(all).map(([key, type]) => [key, { type, ...(key === 'help' && { short: 'h' }) }]),
+      Object.entries(known).map(([key, type]) => [key, { type, ...(key === 'help' && { short: 'h' }) }]),
     ),
     allowPositionals: true,
     strict: false,
     tokens: true,
   })
-  const [command = '', ...operands] = positionals
-  const known = Object.hasOwn(commands, command) ? { ...common, ...commands[command]?.options } : all
-  const caller = Object.hasOwn(commands, command) ? `${name} ${command}` : name
+
+/** The first argument that is no option, and what it names; of `help <command>`, that command. */
+const commandOf = async ({ commands }: Program): Promise<{ command: string; known: Command | undefined }> => {
+  const [command = '', topic = ''] = argumentsWith(common).positionals
+  const named = command === 'help' ? topic : command
+  const known = Object.hasOwn(commands, named) ? commands[named] : undefined
+  return { command, known: typeof known === 'function' ? await known() : known }
+}
+
+/** The operands and options of a command. Throws a UserError for an option that it does not know or a value that is missing. */
+const parse = (
+  name: string,
+  command: string,
+  named: Command | undefined,
+): Pick<CommandLine, 'operands' | 'options'> => {
+  const known: Record<string, 'string' | 'boolean'> = { ...common, ...named?.options }
+  const { values, positionals, tokens } = argumentsWith(known)
+  const caller = named ? `${name} ${command}` : name
   for (const token of tokens) {
     if (token.kind !== 'option') continue
     const type = Object.hasOwn(known, token.name) ? known[token.name] : undefined
@@ -190,5 +204,5 @@ const parse = ({ name, commands }: Program): Pick<CommandLine, 'command' | 'oper
     }
     if (type === 'boolean' && token.value !== undefined) throw wrong(`the option --${token.name} takes no value`)
   }
-  return { command, operands, options: values as CommandLine['options'] }
+  return { operands: positionals.slice(1), options: values as CommandLine['options'] }
 }
