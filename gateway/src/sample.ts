@@ -59,6 +59,9 @@ export interface SampleReport extends SampleTotals {
   proposals: Proposal[]
   /** Why there is no proposal, in one sentence. */
   reason?: string
+  /** The source that reads such files, as it stands in a configuration, and what is said of it there; only where sniffed. */
+  source?: SourceEntry
+  remarks?: Remark[]
   /** The list `sources` with the one that reads this file, its doubts as comments; only where it was sniffed. */
   yaml?: string
   bytesRead: number
@@ -86,7 +89,7 @@ export const readSample = async (request: SampleRequest): Promise<SampleReport> 
   return {
     proposals,
     ...(reason !== undefined && { reason }),
-    ...(best && { yaml: sourceYaml([sourceOf(request, best)], [remarksOf(request, best)]) }),
+    ...(best && (await written(request, best))),
     ...collector.result(),
     bytesRead,
     bytes: file.size,
@@ -125,10 +128,28 @@ export const sourceId = (name: string): string => {
 /** A source as it stands in a configuration. */
 export type SourceEntry = { id: string; kind: string } & { [key: string]: Json }
 
+const written = async (request: SampleRequest, best: Proposal) => {
+  const source = sourceOf(request, best)
+  const remarks = [...remarksOf(request, best), ...(await openLineRemark(request, best))]
+  return { source, remarks, yaml: sourceYaml(source, remarks) }
+}
+
+/** Kinds of text whose last line is a row only when its end has come. */
+const lineKinds: ReadonlySet<unknown> = new Set(['csv', 'lines', 'jsonl'])
+
+const openLineRemark = async ({ file }: SampleRequest, { source, format }: Proposal): Promise<Remark[]> => {
+  if (source.kind !== 'tail' || !lineKinds.has(format.kind) || file.size === 0) return []
+  const end = await file.read(Math.max(0, file.size - 2), file.size)
+  if (end.includes(0x0a) || end.includes(0x0d)) return []
+  const text =
+    'the last line has no end: it is read when the file goes on; "finishMs: 10 min" reads it also where the file rests so long'
+  return [{ path: ['kind'], text }]
+}
+
 /** The source that a proposal stands for. Zone and device are said even where a gateway would know: the sample proves them. */
-export const sourceOf = (request: Pick<SampleRequest, 'name' | 'folder' | 'zone' | 'zoneIsGiven'>, best: Proposal) => {
+const sourceOf = (request: SampleRequest, best: Proposal): SourceEntry => {
   const { kind, pattern, device, stream, zone } = best.source
-  const entry: SourceEntry = {
+  return {
     id: sourceId(request.name),
     kind,
     folder: request.folder ?? '.',
@@ -138,19 +159,17 @@ export const sourceOf = (request: Pick<SampleRequest, 'name' | 'folder' | 'zone'
     ...(stream !== undefined && { stream }),
     format: best.format,
   }
-  return entry
 }
 
 /** Its doubts, without that of the zone where a person named it. */
-export const remarksOf = ({ zoneIsGiven }: Pick<SampleRequest, 'zoneIsGiven'>, best: Proposal): Remark[] =>
+const remarksOf = ({ zoneIsGiven }: SampleRequest, best: Proposal): Remark[] =>
   best.doubts.filter(({ path }) => !(zoneIsGiven && path.length === 1 && path[0] === 'zone'))
 
-/** The list `sources` as it stands in a configuration, each with its remarks. */
-export const sourceYaml = (sources: readonly SourceEntry[], remarks: readonly (readonly Remark[])[]): string =>
-  writeYaml(
-    { sources },
-    remarks.flatMap((some, i) => some.map(({ path, text }) => ({ path: ['sources', i, ...path], text }))),
-  )
+/** The list `sources` with this one, as it stands in a configuration. */
+export const sourceYaml = (source: SourceEntry, remarks: readonly Remark[]): string => {
+  const inList = remarks.map(({ path, text }) => ({ path: ['sources', 0, ...path], text }))
+  return writeYaml({ sources: [source] }, inList)
+}
 
 const endOf = ({ file, readBytesMax }: SampleRequest): number => Math.min(file.size, readBytesMax ?? file.size)
 

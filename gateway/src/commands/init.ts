@@ -7,7 +7,7 @@ import { nearestName, parseConfig, type Remark, writeYaml } from '@penstock/conf
 import { EXIT, isZone, type Json, UserError } from '@penstock/frame'
 import type { Command, CommandLine } from '@penstock/program'
 import { gatewayConfigSchema } from '../config.ts'
-import { readSample, remarksOf, type SourceEntry, sourceId, sourceOf } from '../sample.ts'
+import { readSample, type SourceEntry, sourceId } from '../sample.ts'
 import { countText } from '../terminal/sample-text.ts'
 import { fileProblem, folderIn, machineZone, openFile, operandsOf, textOption, zoneOption } from './call.ts'
 import { writeWhole } from './config-file.ts'
@@ -205,11 +205,10 @@ const sniffed = async (
       readBytesMax: sampleBytesMax,
       signal: line.signal,
     }
-    const { proposals, reason, rowsRead, rowsRejected } = await readSample(request)
-    const [best] = proposals
-    if (best) {
-      const told = `${sample}: ${countText(rowsRead, 'row')}, ${rowsRejected} rejected; ${doubtsText(best.doubts.length)}`
-      return { entry: sourceOf(request, best), remarks: remarksOf(request, best), told: [told] }
+    const { source, remarks = [], reason, rowsRead, rowsRejected } = await readSample(request)
+    if (source) {
+      const told = `${sample}: ${countText(rowsRead, 'row')}, ${rowsRejected} rejected; ${doubtsText(remarks.length)}`
+      return { entry: source, remarks, told: [told] }
     }
     const why = `${sample}: ${reason ?? 'no format was found that reads it'}`
     if (isGiven) throw new UserError(why, EXIT.failure)

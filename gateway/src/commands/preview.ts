@@ -44,6 +44,8 @@ interface FileLine {
   rejected: number
   firstTime?: string
   lastTime?: string
+  /** Bytes at the end that are no whole record yet. */
+  waiting?: number
   problem?: string
 }
 export interface SourcePreview extends SampleTotals {
@@ -176,7 +178,9 @@ const readOne = async (
 const fileLine = ({ path, size }: FoundFile, report: SampleReport | string): FileLine => {
   const counts = { file: path, bytes: size, rows: 0, rejected: 0 }
   if (typeof report === 'string') return { ...counts, problem: report }
-  return { ...counts, rows: report.rowsRead, rejected: report.rowsRejected, ...spanOf(report.streams) }
+  const { rowsRead: rows, rowsRejected: rejected, streams, bytes, bytesRead } = report
+  const waiting = bytes > bytesRead ? { waiting: bytes - bytesRead } : {}
+  return { ...counts, rows, rejected, ...spanOf(streams), ...waiting }
 }
 
 const spanOf = (streams: readonly SampleStream[]): { firstTime?: string; lastTime?: string } => {
@@ -250,6 +254,7 @@ const previewLines = (preview: SourcePreview, width: number | undefined): string
   return [
     ...wrapText(`${id} (${kind}): ${what}${totalsText(preview)}`, width, '  '),
     ...problems.flatMap(problem => wrapText(`! ${problem}`, width, '  ')),
+    ...waitingLines(files ?? [], width),
     ...filesTable(files ?? [], width),
     ...streamsLines(streams, limits.streamsShownMax, width),
     ...(rejects.length > 0 ? ['', 'rejected:', ...rejectLines(rejects, rowsRejected, id, width)] : []),
@@ -257,6 +262,15 @@ const previewLines = (preview: SourcePreview, width: number | undefined): string
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, n) => total + n, 0)
+
+const waitingLines = (files: readonly FileLine[], width: number | undefined): string[] => {
+  const open = files.filter(({ waiting }) => waiting !== undefined)
+  const [first] = open
+  if (!first) return []
+  const others = open.length > 1 ? ` and of ${open.length - 1} more` : ''
+  const text = `the last ${bytesText(first.waiting ?? 0)} of ${first.file}${others} wait for the end of their record`
+  return wrapText(`· ${text}; finishMs reads them when the file rests`, width, '  ')
+}
 
 const filesTable = (files: readonly FileLine[], width: number | undefined): string[] => {
   if (files.length < 2) return []

@@ -4,15 +4,7 @@ import { writeYaml } from '@penstock/config'
 import type { Proposal } from '@penstock/formats'
 import { EXIT, UserError } from '@penstock/frame'
 import type { Command, CommandLine } from '@penstock/program'
-import {
-  readSample,
-  remarksOf,
-  type SampleReport,
-  type SampleRequest,
-  sourceId,
-  sourceOf,
-  sourceYaml,
-} from '../sample.ts'
+import { readSample, type SampleReport, type SampleRequest, sourceId, sourceYaml } from '../sample.ts'
 import { createProgress } from '../terminal/progress.ts'
 import { bytesText, findingLines, rejectLines, streamsLines, totalsText } from '../terminal/sample-text.ts'
 import { folderIn, machineZone, openFile, operandsOf, textOption, wholeNumber, zoneOption } from './call.ts'
@@ -55,14 +47,14 @@ const run = async (line: CommandLine): Promise<void> => {
       signal: line.signal,
     }
     const report = await readWithProgress(line, path, request)
-    const [best] = report.proposals
-    if (!best) throw new UserError(`${path}: ${await nothingFits(request, report.reason)}`, EXIT.failure)
-    const source = { ...sourceOf(request, best), ...(textOption(line, 'id') && { id: textOption(line, 'id') ?? '' }) }
-    const yaml = sourceYaml([source], [remarksOf(request, best)])
+    const { source: found, remarks = [] } = report
+    if (!found) throw new UserError(`${path}: ${await nothingFits(request, report.reason)}`, EXIT.failure)
+    const source = { ...found, id: textOption(line, 'id') ?? found.id }
     // Before anything is printed: what is shown as written was written.
-    if (config !== undefined) await appendSource(config, source, remarksOf(request, best))
-    if (line.options.json) return line.print(JSON.stringify({ file: path, ...report, yaml }, null, 2))
-    line.print(reportText(line, path, { ...report, yaml }).join('\n'))
+    if (config !== undefined) await appendSource(config, source, remarks)
+    const whole = { ...report, source, yaml: sourceYaml(source, remarks) }
+    if (line.options.json) return line.print(JSON.stringify({ file: path, ...whole }, null, 2))
+    line.print(reportText(line, path, whole).join('\n'))
     if (config !== undefined) line.print(`\nwrote the source "${source.id}" to ${config}`)
   } finally {
     await close()
@@ -112,7 +104,7 @@ const otherLines = (line: CommandLine, others: Proposal[], width: number | undef
   if (others.length === 0) return []
   if (!line.options.all) return ['', `--all shows ${others.length} more, less likely`]
   return others.flatMap(other => {
-    const yaml = writeYaml({ format: other.format }, remarksOf({}, other).slice(0, 20))
+    const yaml = writeYaml({ format: other.format }, other.doubts)
     return ['', 'or:', ...findingLines(other, width), '', yaml.trimEnd()]
   })
 }

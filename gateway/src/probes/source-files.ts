@@ -112,7 +112,12 @@ const headOf = async (
 
 const formatFinding = ({ id, format }: FileSource, path: string, report: SampleReport): Finding => {
   const { rowsRead, rowsRejected, rejects, bytes, bytesRead } = report
-  const head = bytesRead < bytes ? `the first ${bytesText(bytesRead)} of ${path}` : path
+  const head =
+    bytesRead === bytes
+      ? path
+      : bytes <= limits.readBytesMax
+        ? `${path} without its last line, whose end is still to come`
+        : `the first ${bytesText(bytesRead)} of ${path}`
   const [first] = rejects
   const line = first?.origin.firstLine
   const why = first ? `; the first${line === undefined ? '' : ` in line ${line}`}: ${first.reason}` : ''
