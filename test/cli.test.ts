@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type House, openHouse, runMain, until } from './programs.ts'
+import { freePort, type House, mainArguments, openHouse, run, runMain, until } from './programs.ts'
 
 let house: House
 beforeEach(async () => {
@@ -110,6 +110,55 @@ test('an address that is taken is named, with the exit code for it', async () =>
   await new Promise(resolve => server.close(resolve))
   expect(code).toBe(5)
   expect(output).toMatch(new RegExp(`listen: 127\\.0\\.0\\.1:${house.pagePort}: another program listens there`))
+})
+
+test('commands beside a gateway that runs: check finds it and its cloud, tap shows what passes, Ctrl-C ends with 130', async () => {
+  await writeFile(join(house.dir, 'password'), 'right')
+  const known = 'gateways: [{ id: bench, username: bench, password: { file: password } }]\n'
+  const cloud = house.start('cloud', await house.write('cloud.yaml', cloudYaml(known)))
+  await until('it runs', () => cloud.output().includes('the cloud is running'))
+  const port = await freePort()
+  const yaml = `gateway: bench
+data: gateway
+page: { port: ${port} }
+uplink: { kind: mqtt, url: "mqtt://127.0.0.1:${house.brokerPort}", username: bench, password: { file: password } }
+sources: [{ id: sim, kind: simulate, weeksBack: 0, everyMs: 200 ms }]
+`
+  const config = await house.write('g.yaml', yaml)
+  const gateway = house.start('gateway', config)
+  await until('it runs', () => gateway.output().includes('the gateway is running'))
+  const tapping = runMain('gateway', ['tap', 'sim', '--config', config, '--json'])
+  await until('rows pass', () => /"source":"sim"/.test(tapping.output()))
+  const checked = await ended('gateway', ['check', config])
+  expect(checked).toMatchObject({ code: 0, output: expect.stringContaining('takes us') })
+  expect(checked.output).toContain(`a gateway runs on it (process ${gateway.pid})`)
+  await writeFile(join(house.dir, 'password'), 'wrong')
+  expect(await ended('gateway', ['check', config])).toMatchObject({
+    code: 3,
+    output: expect.stringContaining('FAIL  uplink'),
+  })
+  await tapping.kill('SIGINT')
+  expect(await tapping.exited).toEqual({ code: 130, signal: null })
+  expect(tapping.output()).not.toMatch(/^\s+at /m)
+  // Neither look took its place at the broker.
+  expect(gateway.output()).not.toContain('no link to the cloud')
+})
+
+test('a misspelt command or option is met with the nearest one, a closed pipe with silence', async () => {
+  expect(await ended('gateway', ['snif', 'x'])).toMatchObject({
+    code: 2,
+    output: expect.stringContaining('did you mean "sniff"?'),
+  })
+  expect(await ended('gateway', ['sniff', '--zon', 'UTC', 'x'])).toMatchObject({
+    code: 2,
+    output: expect.stringContaining("unknown option '--zon', did you mean --zone?"),
+  })
+  const rows = Array.from({ length: 2000 }, (_, i) => `2026-03-01 10:00:00,${i},${'x'.repeat(200)}`)
+  const file = await house.write('wide.csv', `t,n,text\n${rows.join('\n')}\n`)
+  const args = mainArguments('gateway', ['sniff', file, '--rows', '1000', '--json'])
+  const piped = run('bash', ['-c', 'set -o pipefail; "$0" "$@" | head -c 10', process.execPath, ...args])
+  expect(await piped.exited).toEqual({ code: 0, signal: null })
+  expect(piped.output()).toBe('{\n  "file"')
 })
 
 test('a secret never shows, whatever goes wrong', async () => {

@@ -97,12 +97,13 @@ export const run = (command: string, args: string[], env: Record<string, string>
 
 /** As .run/start.mjs starts them. */
 const asStarted = ['--max-semi-space-size=8']
+/** What Node is given to run a program with these arguments. */
+export const mainArguments = (program: 'gateway' | 'cloud', args: string[]): string[] => {
+  const main = join(top, program, 'src', 'main.ts')
+  return [...asStarted, '--conditions=@penstock/source', '--import', 'tsx', main, ...args]
+}
 export const runMain = (program: 'gateway' | 'cloud', args: string[], env: Record<string, string> = {}): Program =>
-  run(
-    process.execPath,
-    [...asStarted, '--conditions=@penstock/source', '--import', 'tsx', join(top, program, 'src', 'main.ts'), ...args],
-    { MALLOC_ARENA_MAX: '2', ...env },
-  )
+  run(process.execPath, mainArguments(program, args), { MALLOC_ARENA_MAX: '2', ...env })
 
 /** A house for one test: a folder, a cloud and gateways that live in it, gone afterwards. */
 export interface House {
