@@ -58,7 +58,7 @@ const steady = (text: string): string =>
     .replaceAll(nowhere.slice('http://'.length), '<nowhere>')
     // What sniff finds and doubts is its own; here it matters where it stands.
     .replace(/^(\S+ \(\d+ B\)\n)( {2}\S.*\n)+/, '$1  <findings>\n')
-    .replace(/(?<=\nsources:\n[^]*)^ *# .*\n/gm, '')
+    .replace(/(?<=\nsources:\n[\s\S]*)^ *# .*\n/gm, '')
     .replace(/\n--all shows .*/, '')
     .replace(/in \d+ ms \([^)]*\)/gs, 'in N ms (R rows/s, B/s)')
     .replace(/[\d.]+ [KMGT]iB of the disk free/, 'much of the disk free')
