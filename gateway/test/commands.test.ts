@@ -68,7 +68,7 @@ const golden = async ({ out, error }: Called, name: string, width?: number) => {
     // YAML is never cut: it is to be copied.
     if (!/^\s*(#|-|\w+:|[^\s:]+: [[{])/.test(line)) expect(stringWidth(line)).toBeLessThanOrEqual(width ?? 0)
   }
-  await expect(`${steady(out)}\n`).toMatchFileSnapshot(join(fixtures, name))
+  await expect(`${steady(out).trimEnd()}\n`).toMatchFileSnapshot(join(fixtures, name))
 }
 
 describe('sniff', () => {
