@@ -284,6 +284,8 @@ describe('a rate', () => {
     rate.add(3, 10_000)
     rate.add(3, 11_000)
     expect(rate.perMinute(12_000)).toBe(180)
+    rate.add(1, 14_000)
+    expect(rate.perMinute(14_500)).toBeCloseTo((4 * 60) / 3.5)
     expect(rate.perMinute(60_000)).toBe(0)
     rate.add(1, 5000)
     expect(rate.perMinute(5500)).toBeGreaterThan(0)

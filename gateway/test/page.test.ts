@@ -367,6 +367,10 @@ describe('the server of the page', () => {
       () => said.join('\n'),
       text => text.includes('another program listens there'),
     )
+    await until(
+      () => problems.length,
+      tries => tries > 2,
+    )
     taken.close()
     await once(taken, 'close')
     await until(
