@@ -12,6 +12,7 @@ import { createPageApp, type PageAppDeps, type PageSampleRequest } from '../src/
 import { runPage } from '../src/page/server.ts'
 import { createStateHub, readParts } from '../src/page/state.ts'
 import { createUploads } from '../src/page/upload.ts'
+import { createPage } from '../src/page.ts'
 import { until } from './harness.ts'
 
 const line = (file: string): LedgerLine => ({
@@ -385,6 +386,40 @@ describe('the server of the page', () => {
     await running
     await expect(fetch(`http://127.0.0.1:${port}/api/snapshot`)).rejects.toThrow()
   })
+})
+
+it('moves with an edited configuration, and is gone where that says so', async () => {
+  const ports = await Promise.all(
+    [0, 1].map(async () => {
+      const server = createServer().listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const { port } = server.address() as { port: number }
+      server.close()
+      await once(server, 'close')
+      return port
+    }),
+  )
+  const say = () => {}
+  const page = createPage({ now: () => new Date(), log: { info: say, warn: say, error: say } })
+  const { state } = newWorld()
+  const stop = new AbortController()
+  const at = (port = 0) => ({
+    ...{ dataDir: folder, page: { host: '127.0.0.1', port, names: [], site: 'Lab', zone: 'UTC' } },
+  })
+  const answers = async (port = 0) => (await fetch(`http://127.0.0.1:${port}/api/snapshot`).catch(() => undefined))?.ok
+  const running = page.run(at(ports[0]), { snapshot: () => ({ ...state, ledger: () => [] }) }, stop.signal)
+  await until(() => answers(ports[0]), Boolean)
+  page.apply(at(ports[1]))
+  await until(() => answers(ports[1]), Boolean)
+  expect(await answers(ports[0])).toBeUndefined()
+  page.apply({ dataDir: folder })
+  await until(
+    () => answers(ports[1]),
+    ok => !ok,
+  )
+  expect(page.problems()).toEqual([])
+  stop.abort()
+  await running
 })
 
 it('uploads: a folder that an earlier run left is emptied', async () => {

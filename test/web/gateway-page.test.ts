@@ -155,6 +155,10 @@ describe.skipIf(chromiumPath === undefined)("the gateway's page", { timeout: 90_
     expect(yaml).toContain('kind: csv')
     expect(yaml).toContain('decimal: ","')
 
+    await report.getByRole('combobox', { name: 'Its local times are in' }).selectOption('Europe/Berlin')
+    await until('the other zone', async () => (await report.textContent())?.includes('12:00:29.000+01:00'))
+    expect(await report.locator('pre').textContent()).toContain('zone: Europe/Berlin')
+
     await dropFile(page, 'dragged.csv', sample)
     await page.getByRole('article', { name: 'dragged.csv' }).waitFor()
     await report.getByRole('heading', { name: 'dragged.csv' }).waitFor({ state: 'detached' })

@@ -178,15 +178,25 @@ export const getSeries = (query: SeriesQuery, signal?: AbortSignal) =>
     signal,
   )
 
-/** Sends a file to be looked at; tells how much of it (0 … 1) has been sent. */
+export interface LookOptions {
+  /** Only the beginning of the file is sent. */
+  part: boolean
+  /** Of its local times; left out, what the file says, or the gateway's. */
+  zone?: string | undefined
+  /** Told how much (0 … 1) has been sent. */
+  onSent(part: number): void
+  signal: AbortSignal
+}
+
+/** Sends a file to be looked at. */
 export const lookAtFile = (
   file: Blob,
   name: string,
-  { part, onSent, signal }: { part: boolean; onSent(part: number): void; signal: AbortSignal },
+  { part, zone, onSent, signal }: LookOptions,
 ): Promise<SampleReport> =>
   new Promise((resolve, reject) => {
     const request = new XMLHttpRequest()
-    const query = new URLSearchParams({ name, part: String(part) })
+    const query = new URLSearchParams({ name, part: String(part), ...(zone !== undefined && { zone }) })
     request.open('POST', `/api/sniff?${query}`)
     request.setRequestHeader('content-type', 'application/octet-stream')
     request.setRequestHeader('x-penstock', '1')

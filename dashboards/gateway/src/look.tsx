@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { lookAtFile, type Proposal, type SampleReport, type SampleStream } from './api.ts'
 import { bytesText, shortText, valueText, wholeText } from './format.ts'
-import { Section, Table } from './parts.tsx'
+import { Section, Select, Table } from './parts.tsx'
 import { RejectRow } from './rejects.tsx'
 import { texts } from './texts.ts'
 
@@ -13,7 +13,7 @@ type Looking =
   | { step: 'waiting' }
   | { step: 'sending'; name: string; part: number }
   | { step: 'failed'; name: string; problem: string }
-  | { step: 'read'; name: string; cut: boolean; report: SampleReport }
+  | { step: 'read'; name: string; cut: boolean; report: SampleReport; onZone(zone: string): void }
 
 export const Look = () => {
   const [looking, setLooking] = useState<Looking>({ step: 'waiting' })
@@ -21,7 +21,7 @@ export const Look = () => {
   const abort = useRef<AbortController | undefined>(undefined)
   const input = useRef<HTMLInputElement>(null)
 
-  const look = (file: File): void => {
+  const look = (file: File, zone?: string): void => {
     abort.current?.abort()
     const own = new AbortController()
     abort.current = own
@@ -30,8 +30,8 @@ export const Look = () => {
     setLooking({ step: 'sending', name, part: 0 })
     document.getElementById('look')?.scrollIntoView()
     const onSent = (part: number) => !own.signal.aborted && setLooking({ step: 'sending', name, part })
-    lookAtFile(cut ? file.slice(0, sentBytesMax) : file, name, { part: cut, onSent, signal: own.signal }).then(
-      report => setLooking({ step: 'read', name, cut, report }),
+    lookAtFile(cut ? file.slice(0, sentBytesMax) : file, name, { part: cut, zone, onSent, signal: own.signal }).then(
+      report => setLooking({ step: 'read', name, cut, report, onZone: other => look(file, other) }),
       (error: Error) => {
         if (!own.signal.aborted) setLooking({ step: 'failed', name, problem: error.message })
       },
@@ -82,7 +82,7 @@ export const Look = () => {
           <p>{looking.problem}</p>
         </div>
       )}
-      {looking.step === 'read' && <Report name={looking.name} cut={looking.cut} report={looking.report} />}
+      {looking.step === 'read' && <Report {...looking} />}
     </Section>
   )
 }
@@ -121,7 +121,9 @@ const useDrops = (onOver: (over: boolean) => void, onFile: (file: File) => void)
 
 const percent = (part: number): string => `${shortText(Math.round(part * 100))} %`
 
-const Report = ({ name, cut, report }: { name: string; cut: boolean; report: SampleReport }) => {
+type ReportProps = Extract<Looking, { step: 'read' }>
+const Report = ({ name, cut, report, onZone }: ReportProps) => {
+  const zone = report.streams[0]?.zone
   const [best, ...others] = report.proposals
   const otherKinds = others.filter(({ format }) => format.kind !== best?.format.kind)
   const summary = texts.lookSummary(
@@ -145,6 +147,14 @@ const Report = ({ name, cut, report }: { name: string; cut: boolean; report: Sam
         </div>
       )}
       {cut && <p class="quiet summary-line">{texts.onlyHead(bytesText(report.bytes))}</p>}
+      {best && zone !== undefined && (
+        <Select
+          label={texts.zoneOfFile}
+          value={zone}
+          options={zonesWith(zone).map(value => ({ value, text: value }))}
+          onChange={onZone}
+        />
+      )}
       {best && best.doubts.length > 0 && <Doubts doubts={best.doubts} />}
       {report.streams.map(stream => (
         <FirstRows key={`${stream.site}/${stream.device}/${stream.stream}`} stream={stream} />
@@ -169,6 +179,12 @@ const Report = ({ name, cut, report }: { name: string; cut: boolean; report: Sam
       )}
     </article>
   )
+}
+
+/** UTC and this machine's first, then all that the browser knows. */
+const zonesWith = (zone: string): string[] => {
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone
+  return [...new Set([zone, own, 'UTC', ...Intl.supportedValuesOf('timeZone')])]
 }
 
 const Doubts = ({ doubts }: { doubts: Proposal['doubts'] }) => (

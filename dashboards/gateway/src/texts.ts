@@ -169,6 +169,7 @@ export const texts = {
   sure: (part: string) => `${part} sure`,
   lookSummary: (read: string, rejected: string, bytes: string, ms: string) =>
     `${read} rows read, ${rejected} rejected, from ${bytes} in ${ms} ms.`,
+  zoneOfFile: 'Its local times are in',
   doubts: 'Please check',
   doubtsIntro: 'The file does not prove these; they were assumed:',
   found: 'What was found',
