@@ -179,7 +179,7 @@ export const texts = {
   time: 'Time',
   status: 'Status',
   config: 'The source, as YAML',
-  configIntro: 'Put this under `sources:` of the gateway’s configuration, and say in `folder` where such files are.',
+  configIntro: 'Add this to the sources of the gateway’s configuration, and say in `folder` where such files are.',
   copy: 'Copy',
   copied: 'Copied',
   copyByHand: 'Selected: press Ctrl+C',
