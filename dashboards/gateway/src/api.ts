@@ -1,6 +1,6 @@
 /** The gateway's HTTP API, as far as the page needs it. */
+import type { LedgerLine, SourceStatus } from '@penstock/frame'
 
-export type Health = 'ok' | 'stale' | 'failing' | 'starting' | 'finished'
 export type Value = null | boolean | number | string | { length: number; min: number; max: number }
 export type ColumnType = 'float' | 'int' | 'bool' | 'text' | 'vector'
 
@@ -39,14 +39,7 @@ export interface SpoolPart {
   oldestSeq: number
   nextSeq: number
 }
-export interface SourcePart {
-  id: string
-  kind: string
-  health: Health
-  message?: string
-  rows: number
-  rejects: number
-  lastRowAt?: string
+export interface SourcePart extends SourceStatus {
   rowsPerMinute: number
   options: { zone?: string; folder?: string; pattern?: string | string[]; [key: string]: unknown }
   order: number
@@ -65,18 +58,7 @@ export interface StreamPart {
   rowsPerMinute: number
   file?: string
 }
-export interface FilePart {
-  source: string
-  file: string
-  generation: number
-  rowsRead: number
-  rowsStored: number
-  rowsRejected: number
-  bytes: number
-  firstTime?: string
-  lastTime?: string
-  complete: boolean
-}
+export type FilePart = LedgerLine
 export interface Reject {
   origin: {
     source: string
