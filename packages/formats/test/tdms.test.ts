@@ -171,6 +171,26 @@ describe('tdms', () => {
     expect(values(read, 'g', 'index')).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
   })
 
+  it('takes an index that came since the same metadata was read before', async () => {
+    const object = (channel: string, index: 'same' | 'none' | { type: TypeName; values: number }) => ({
+      path: channelPath('g', channel),
+      index,
+    })
+    const one = { type: 'uint8', values: 1 } as const
+    const again = [object('a', 'same'), object('b', 'same')]
+    const file = concat(
+      segment({ objects: [object('a', one), object('b', 'none')], raw: Buffer.from([1]) }),
+      segment({ objects: again, raw: Buffer.from([2]) }),
+      segment({ objects: [object('b', one)], raw: Buffer.from([11]) }),
+      segment({ objects: again, raw: Buffer.from([3, 12]) }),
+    )
+    const read = await readAll(make({ time: 'arrival' }), file)
+    expect([values(read, 'g', 'a'), values(read, 'g/b', 'b')]).toEqual([
+      [1, 2, 3],
+      [11, 12],
+    ])
+  })
+
   it('reads whole chunks of a file whose writer crashed, and tells what is left', async () => {
     const objects = ['a', 'b'].map(channel => ({
       path: channelPath('g', channel),
@@ -355,8 +375,12 @@ describe('tdms index files', () => {
   /** The start of the waveform is another one. */
   const changed = Buffer.from(right)
   changed[changed.indexOf('wf_start_time') + 13 + 4 + 8] = 0x11
+  /** A data type that there is not. */
+  const damaged = Buffer.from(right)
+  damaged[28 + 20] = 0x11
   it.each<[string, Uint8Array, boolean]>([
     ['right', right, true],
+    ['damaged', new Uint8Array(damaged), true],
     ['cut off', right.slice(0, 300), true],
     ['empty', new Uint8Array(0), false],
     [
