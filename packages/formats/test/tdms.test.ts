@@ -375,9 +375,9 @@ describe('tdms index files', () => {
   /** The start of the waveform is another one. */
   const changed = Buffer.from(right)
   changed[changed.indexOf('wf_start_time') + 13 + 4 + 8] = 0x11
-  /** A data type that there is not. */
+  /** A path that is none, in a segment that is not compared. */
   const damaged = Buffer.from(right)
-  damaged[28 + 20] = 0x11
+  damaged[indexOf(segments.slice(0, 5)).length + 28 + 8] = 0x11
   it.each<[string, Uint8Array, boolean]>([
     ['right', right, true],
     ['damaged', new Uint8Array(damaged), true],
