@@ -123,8 +123,11 @@ const endOf = ({ size, rows, rejects }: { [key: string]: Json }): NonNullable<Gi
   rejects: Number(rejects),
 })
 
-/** done: nothing more can be read now · more: call again · changed: what was read has been rewritten, begin anew behind what was given */
-type Outcome = 'done' | 'more' | 'changed'
+/**
+ * done: nothing more can be read now · more: call again · changed: what was read has been rewritten, begin anew behind what
+ * was given · shrunk: the file became shorter while it was read
+ */
+type Outcome = 'done' | 'more' | 'changed' | 'shrunk'
 interface Engine {
   /** Whether anything was read. */
   begun(): boolean
@@ -141,7 +144,9 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
   let rejects = 0
   /** Of these, such that more bytes could have mended. */
   let finalRejects = 0
+  /** Bytes of the file that rows of the pull at hand come from. */
   let pullFrom = 0
+  let seenTo = 0
   /** Size of the file that was read as complete. */
   let endSize: number | undefined
   /** Streams that were settled without it. */
@@ -151,7 +156,10 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
   const scan: Scan = createScan({
     before: objects => layout.before(objects),
     begin: plan => layout.begin(plan),
-    chunks: (plan, place, from, to) => layout.chunks(plan, place, from, to),
+    chunks: (plan, place, from, to) => {
+      seenTo = place.raw + to * place.chunkBytes
+      layout.chunks(plan, place, from, to)
+    },
     rest: (share, place, chunk, values) => layout.rest(share, place, chunk, values),
     reject: (reason, from, to, final) => {
       if (final) finalRejects++
@@ -163,7 +171,7 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
   const layout: StreamLayout = createLayout(options, context, scan.directory)
   const rowsContext: RowsContext = {
     context,
-    place: () => ({ firstByte: pullFrom, lastByte: scan.at() }),
+    place: () => ({ firstByte: pullFrom, lastByte: Math.max(scan.at(), seenTo) }),
     attributes: stream => attributesOf(stream, scan.directory.objects, layout.warnings()),
   }
 
@@ -217,9 +225,10 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
   const read: Engine['read'] = async (window, size, last, atNs, into) => {
     output = into
     valuesGiven = 0
-    pullFrom = scan.at()
+    pullFrom = offset(undefined)
+    seenTo = pullFrom
     const outcome = await readOn(window, size, last, atNs).catch((error: unknown): Outcome => {
-      if (error instanceof Shrunk) return 'done'
+      if (error instanceof Shrunk) return 'shrunk'
       throw error
     })
     for (const reader of readers) reader.flush()

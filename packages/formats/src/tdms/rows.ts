@@ -268,6 +268,7 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
     const status = (at: number, text: string) => setStatus(frame, at, text)
     if (startFlag !== null) for (let i = row; i < row + rows; i++) status(i, startFlag)
     if (unscaled) for (let i = row; i < row + rows; i++) status(i, STATUS_UNSCALED)
+    await Promise.all(columns.map(({ channel, cursor }) => values.ahead(channel, cursor, rows)))
     for (const column of columns) await fillColumn(values, frame, column, row, rows)
     frame.rows += rows
     stream.given += rows
