@@ -75,18 +75,20 @@ export const createTdms = (options: TdmsOptions, context: DecoderContext, resume
       windowFile = file
     }
     const output: Output = { frames: [], rejects: [], rowsRead: 0, rowsRejected: 0 }
-    const outcome = await engine.read(window, file.size, last, atNs, output)
-    given = engine.given()
+    const reading = engine
+    // What fails half-way leaves nothing to go on with: it is gone through again, from what was given before.
+    engine = undefined
+    const outcome = await reading.read(window, file.size, last, atNs, output)
+    given = reading.given()
     if (outcome !== 'more') {
       // What is held of the file may be rewritten before the next pull.
       windowFile = undefined
       window = undefined
     }
     const before = offset
-    if (outcome === 'changed') {
-      engine = undefined
-      indexed = false
-    } else offset = Math.max(offset, engine.offset(last && outcome === 'done' ? file.size : undefined))
+    if (outcome === 'changed') indexed = false
+    else offset = Math.max(offset, reading.offset(last && outcome === 'done' ? file.size : undefined))
+    if (outcome === 'done' || outcome === 'more') engine = reading
     output.rowsRead = output.rowsRejected + output.frames.reduce((sum, frame) => sum + frame.offsetsNs.length, 0)
     return { ...output, used: offset - before, more: outcome === 'more' || outcome === 'changed' }
   }
@@ -284,8 +286,9 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
   return { begun: () => scan.at() > 0, useIndex: scan.useIndex, read, given, offset }
 }
 
-const rejectOf = (context: DecoderContext, reason: string, from: number, to: number): Reject => ({
-  origin: originOf(context, 'tdms', { firstLine: 0, lastLine: 0, firstByte: from, lastByte: to }),
-  reason: reason.slice(0, LIMITS.reasonCharsMax),
-  text: '',
-})
+const rejectOf = (context: DecoderContext, reason: string, from: number, to: number): Reject => {
+  // Bytes of the directory stand in no row.
+  const place = { firstLine: 0, lastLine: 0, firstByte: from, lastByte: to }
+  const { firstLine, lastLine, ...origin } = originOf(context, 'tdms', place)
+  return { origin, reason: reason.slice(0, LIMITS.reasonCharsMax), text: '' }
+}

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { formatNs } from '@penstock/frame'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -351,6 +352,63 @@ describe('tdms files that are said to be complete, or whose channels stop', () =
     expect(values(read, 'g/b', 'b')).toEqual([1, 1])
     const places = [100, file.length / 2, file.length - 200, file.length - 20].map(Math.floor)
     expect(await readGrowing(make({ time: 'arrival' }), file, places, places)).toEqual(read)
+  })
+})
+
+describe('tdms files whose disk fails or that shrink', () => {
+  const rows = 2000
+  const objects = (['float64', 'string', 'uint8'] as const).map(type => ({
+    path: channelPath('g', type),
+    index: { type, values: rows, ...(type === 'string' && { bytes: 24 * rows }) },
+    properties: everySecond,
+  }))
+  const counted = Array.from({ length: rows }, (_, i) => i)
+  const texts = chunkBytes(
+    'string',
+    counted.map(i => `text ${i}`.padEnd(20)),
+  )
+  const chunk = concat(chunkBytes('float64', counted), texts, Buffer.alloc(rows, 7))
+  const file = concat(segment({ objects, raw: concat(...Array.from({ length: 10 }, () => chunk)) }))
+  const large = () => make({}, { frameRowsMax: 4096 })()
+
+  it('give each row once, whichever read it is that fails', async () => {
+    const whole = await readWhole(make({}, { frameRowsMax: 4096 }), file)
+    for (let fails = 0; fails < 6; fails++) {
+      const decoder = large()
+      const read = emptyRead()
+      let reads = 0
+      for (let pulls = 0; pulls < 100; pulls++) {
+        const bytes = fileOf(file)
+        const flaky = {
+          ...bytes,
+          read: async (from: number, to: number) => {
+            if (reads++ === fails) throw new Error('EIO')
+            return bytes.read(from, to)
+          },
+        }
+        const pulled = await decoder.pull(flaky, true, 1n).catch(() => undefined)
+        if (!pulled) continue
+        addPulled(read, pulled)
+        if (!pulled.more) break
+      }
+      expect(reads).toBeGreaterThan(fails)
+      expect(isDeepStrictEqual(read, whole), `read ${fails}`).toBe(true)
+    }
+  })
+  it('give what is there of a file that became shorter', async () => {
+    const decoder = large()
+    const short = file.slice(0, file.length / 2)
+    const pulled = await decoder.pull({ size: file.length, read: async (a, b) => short.slice(a, b) }, true, 1n)
+    expect(pulled.used).toBe(0)
+    const read = emptyRead()
+    addPulled(read, pulled)
+    expect(read.series.g?.rows.length).toBeGreaterThan(1000)
+    for (;;) {
+      const more = await decoder.pull(fileOf(file), true, 1n)
+      addPulled(read, more)
+      if (!more.more) break
+    }
+    expect(isDeepStrictEqual(read, await readWhole(make(), file))).toBe(true)
   })
 })
 
