@@ -75,18 +75,20 @@ export const createTdms = (options: TdmsOptions, context: DecoderContext, resume
       windowFile = file
     }
     const output: Output = { frames: [], rejects: [], rowsRead: 0, rowsRejected: 0 }
-    const outcome = await engine.read(window, file.size, last, atNs, output)
-    given = engine.given()
+    const reading = engine
+    // What fails half-way leaves nothing to go on with: it is gone through again, from what was given before.
+    engine = undefined
+    const outcome = await reading.read(window, file.size, last, atNs, output)
+    given = reading.given()
     if (outcome !== 'more') {
       // What is held of the file may be rewritten before the next pull.
       windowFile = undefined
       window = undefined
     }
     const before = offset
-    if (outcome === 'changed') {
-      engine = undefined
-      indexed = false
-    } else offset = Math.max(offset, engine.offset(last && outcome === 'done' ? file.size : undefined))
+    if (outcome === 'changed') indexed = false
+    else offset = Math.max(offset, reading.offset(last && outcome === 'done' ? file.size : undefined))
+    if (outcome === 'done' || outcome === 'more') engine = reading
     output.rowsRead = output.rowsRejected + output.frames.reduce((sum, frame) => sum + frame.offsetsNs.length, 0)
     return { ...output, used: offset - before, more: outcome === 'more' || outcome === 'changed' }
   }
@@ -123,8 +125,11 @@ const endOf = ({ size, rows, rejects }: { [key: string]: Json }): NonNullable<Gi
   rejects: Number(rejects),
 })
 
-/** done: nothing more can be read now · more: call again · changed: what was read has been rewritten, begin anew behind what was given */
-type Outcome = 'done' | 'more' | 'changed'
+/**
+ * done: nothing more can be read now · more: call again · changed: what was read has been rewritten, begin anew behind what
+ * was given · shrunk: the file became shorter while it was read
+ */
+type Outcome = 'done' | 'more' | 'changed' | 'shrunk'
 interface Engine {
   /** Whether anything was read. */
   begun(): boolean
@@ -141,7 +146,9 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
   let rejects = 0
   /** Of these, such that more bytes could have mended. */
   let finalRejects = 0
+  /** Bytes of the file that rows of the pull at hand come from. */
   let pullFrom = 0
+  let seenTo = 0
   /** Size of the file that was read as complete. */
   let endSize: number | undefined
   /** Streams that were settled without it. */
@@ -151,7 +158,10 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
   const scan: Scan = createScan({
     before: objects => layout.before(objects),
     begin: plan => layout.begin(plan),
-    chunks: (plan, place, from, to) => layout.chunks(plan, place, from, to),
+    chunks: (plan, place, from, to) => {
+      seenTo = place.raw + to * place.chunkBytes
+      layout.chunks(plan, place, from, to)
+    },
     rest: (share, place, chunk, values) => layout.rest(share, place, chunk, values),
     reject: (reason, from, to, final) => {
       if (final) finalRejects++
@@ -163,7 +173,7 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
   const layout: StreamLayout = createLayout(options, context, scan.directory)
   const rowsContext: RowsContext = {
     context,
-    place: () => ({ firstByte: pullFrom, lastByte: scan.at() }),
+    place: () => ({ firstByte: pullFrom, lastByte: Math.max(scan.at(), seenTo) }),
     attributes: stream => attributesOf(stream, scan.directory.objects, layout.warnings()),
   }
 
@@ -217,9 +227,10 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
   const read: Engine['read'] = async (window, size, last, atNs, into) => {
     output = into
     valuesGiven = 0
-    pullFrom = scan.at()
+    pullFrom = offset(undefined)
+    seenTo = pullFrom
     const outcome = await readOn(window, size, last, atNs).catch((error: unknown): Outcome => {
-      if (error instanceof Shrunk) return 'done'
+      if (error instanceof Shrunk) return 'shrunk'
       throw error
     })
     for (const reader of readers) reader.flush()
@@ -275,8 +286,9 @@ const createEngine = (options: TdmsOptions, context: DecoderContext, before: Giv
   return { begun: () => scan.at() > 0, useIndex: scan.useIndex, read, given, offset }
 }
 
-const rejectOf = (context: DecoderContext, reason: string, from: number, to: number): Reject => ({
-  origin: originOf(context, 'tdms', { firstLine: 0, lastLine: 0, firstByte: from, lastByte: to }),
-  reason: reason.slice(0, LIMITS.reasonCharsMax),
-  text: '',
-})
+const rejectOf = (context: DecoderContext, reason: string, from: number, to: number): Reject => {
+  // Bytes of the directory stand in no row.
+  const place = { firstLine: 0, lastLine: 0, firstByte: from, lastByte: to }
+  const { firstLine, lastLine, ...origin } = originOf(context, 'tdms', place)
+  return { origin, reason: reason.slice(0, LIMITS.reasonCharsMax), text: '' }
+}

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { formatNs } from '@penstock/frame'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -171,6 +172,26 @@ describe('tdms', () => {
     expect(values(read, 'g', 'index')).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
   })
 
+  it('takes an index that came since the same metadata was read before', async () => {
+    const object = (channel: string, index: 'same' | 'none' | { type: TypeName; values: number }) => ({
+      path: channelPath('g', channel),
+      index,
+    })
+    const one = { type: 'uint8', values: 1 } as const
+    const again = [object('a', 'same'), object('b', 'same')]
+    const file = concat(
+      segment({ objects: [object('a', one), object('b', 'none')], raw: Buffer.from([1]) }),
+      segment({ objects: again, raw: Buffer.from([2]) }),
+      segment({ objects: [object('b', one)], raw: Buffer.from([11]) }),
+      segment({ objects: again, raw: Buffer.from([3, 12]) }),
+    )
+    const read = await readAll(make({ time: 'arrival' }), file)
+    expect([values(read, 'g', 'a'), values(read, 'g/b', 'b')]).toEqual([
+      [1, 2, 3],
+      [11, 12],
+    ])
+  })
+
   it('reads whole chunks of a file whose writer crashed, and tells what is left', async () => {
     const objects = ['a', 'b'].map(channel => ({
       path: channelPath('g', channel),
@@ -334,6 +355,63 @@ describe('tdms files that are said to be complete, or whose channels stop', () =
   })
 })
 
+describe('tdms files whose disk fails or that shrink', () => {
+  const rows = 2000
+  const objects = (['float64', 'string', 'uint8'] as const).map(type => ({
+    path: channelPath('g', type),
+    index: { type, values: rows, ...(type === 'string' && { bytes: 24 * rows }) },
+    properties: everySecond,
+  }))
+  const counted = Array.from({ length: rows }, (_, i) => i)
+  const texts = chunkBytes(
+    'string',
+    counted.map(i => `text ${i}`.padEnd(20)),
+  )
+  const chunk = concat(chunkBytes('float64', counted), texts, Buffer.alloc(rows, 7))
+  const file = concat(segment({ objects, raw: concat(...Array.from({ length: 10 }, () => chunk)) }))
+  const large = () => make({}, { frameRowsMax: 4096 })()
+
+  it('give each row once, whichever read it is that fails', async () => {
+    const whole = await readWhole(make({}, { frameRowsMax: 4096 }), file)
+    for (let fails = 0; fails < 6; fails++) {
+      const decoder = large()
+      const read = emptyRead()
+      let reads = 0
+      for (let pulls = 0; pulls < 100; pulls++) {
+        const bytes = fileOf(file)
+        const flaky = {
+          ...bytes,
+          read: async (from: number, to: number) => {
+            if (reads++ === fails) throw new Error('EIO')
+            return bytes.read(from, to)
+          },
+        }
+        const pulled = await decoder.pull(flaky, true, 1n).catch(() => undefined)
+        if (!pulled) continue
+        addPulled(read, pulled)
+        if (!pulled.more) break
+      }
+      expect(reads).toBeGreaterThan(fails)
+      expect(isDeepStrictEqual(read, whole), `read ${fails}`).toBe(true)
+    }
+  })
+  it('give what is there of a file that became shorter', async () => {
+    const decoder = large()
+    const short = file.slice(0, file.length / 2)
+    const pulled = await decoder.pull({ size: file.length, read: async (a, b) => short.slice(a, b) }, true, 1n)
+    expect(pulled.used).toBe(0)
+    const read = emptyRead()
+    addPulled(read, pulled)
+    expect(read.series.g?.rows.length).toBeGreaterThan(1000)
+    for (;;) {
+      const more = await decoder.pull(fileOf(file), true, 1n)
+      addPulled(read, more)
+      if (!more.more) break
+    }
+    expect(isDeepStrictEqual(read, await readWhole(make(), file))).toBe(true)
+  })
+})
+
 describe('tdms index files', () => {
   const first = plainSegment([
     { group: 'g', channel: 'x', type: 'int32' as const, values: [0, 1, 2], properties: everySecond },
@@ -355,8 +433,12 @@ describe('tdms index files', () => {
   /** The start of the waveform is another one. */
   const changed = Buffer.from(right)
   changed[changed.indexOf('wf_start_time') + 13 + 4 + 8] = 0x11
+  /** A path that is none, in a segment that is not compared. */
+  const damaged = Buffer.from(right)
+  damaged[indexOf(segments.slice(0, 5)).length + 28 + 8] = 0x11
   it.each<[string, Uint8Array, boolean]>([
     ['right', right, true],
+    ['damaged', new Uint8Array(damaged), true],
     ['cut off', right.slice(0, 300), true],
     ['empty', new Uint8Array(0), false],
     [

@@ -129,7 +129,8 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
       if (number !== undefined) {
         return { ...head, type: column.type as 'int' | 'float', values: exact(numbers[number] as Float64Array) }
       }
-      const values = lists[listColumns.indexOf(column)] ?? []
+      // A read that failed may have left more than the rows that are whole.
+      const values = (lists[listColumns.indexOf(column)] ?? []).slice(0, rows)
       return column.type === 'bool'
         ? { ...head, type: 'bool', values: values as (boolean | null)[] }
         : { ...head, type: 'text', values: values as (string | null)[] }
@@ -138,7 +139,7 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
       const first = stream.given - rows
       made.unshift({ name: indexName, type: 'int', values: Float64Array.from({ length: rows }, (_, i) => first + i) })
     }
-    if (statuses) made.push({ name: STATUS_COLUMN, type: 'text', values: statuses })
+    if (statuses) made.push({ name: STATUS_COLUMN, type: 'text', values: statuses.slice(0, rows) })
     const { firstByte, lastByte } = rowsContext.place()
     const { firstLine, lastLine } = { firstLine: stream.given - rows + 1, lastLine: stream.given }
     output().frames.push({
@@ -268,6 +269,7 @@ export const createStreamReader = (stream: Stream, rowsContext: RowsContext, out
     const status = (at: number, text: string) => setStatus(frame, at, text)
     if (startFlag !== null) for (let i = row; i < row + rows; i++) status(i, startFlag)
     if (unscaled) for (let i = row; i < row + rows; i++) status(i, STATUS_UNSCALED)
+    await Promise.all(columns.map(({ channel, cursor }) => values.ahead(channel, cursor, rows)))
     for (const column of columns) await fillColumn(values, frame, column, row, rows)
     frame.rows += rows
     stream.given += rows

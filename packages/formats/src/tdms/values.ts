@@ -8,6 +8,8 @@ import { runBytesMax, type Slab, type Window } from './window.ts'
 
 /** One channel's values from a cursor on; every method moves the cursor. Rows count from `at` on. */
 export interface ValueReader {
+  /** Begins to read what the next `count` values stand in, where that is a piece of its own: several channels at a time. */
+  ahead(channel: Channel, cursor: Cursor, count: number): Promise<unknown> | undefined
   numbers(
     channel: Channel,
     cursor: Cursor,
@@ -32,6 +34,9 @@ export interface ValueReader {
 export const STATUS_NO_TIME = 'no-time'
 export const STATUS_DAMAGED_TEXT = 'damaged-text'
 export const STATUS_TEXT_CUT = 'text-cut'
+
+/** Less is not worth a read of its own. */
+const aheadBytesMin = 16 * 1024
 
 type Visit = (slab: Slab, p: number, step: number, count: number, at: number) => void
 /** Where in a chunk values stand, and how far apart. */
@@ -282,5 +287,19 @@ export const createValueReader = (window: Window): ValueReader => {
     cursor.inExtent = 0
   }
 
-  return { numbers, bools, texts, stamps }
+  const ahead: ValueReader['ahead'] = ({ extents, layouts }, cursor, count) => {
+    const { base, perChunk, chunks, chunkStride, step, layout } = extents.get(cursor.extent)
+    const size = layouts[layout]?.type.size ?? 0
+    // Values of several channels that lie side by side are read together anyway.
+    if (step !== size || size === 0 || cursor.inExtent >= perChunk * chunks) return undefined
+    const chunk = Math.floor(cursor.inExtent / perChunk)
+    const item = cursor.inExtent - chunk * perChunk
+    const n = Math.min(count, perChunk - item, Math.floor(runBytesMax / size))
+    const from = base + chunk * chunkStride + item * size
+    return n * size < aheadBytesMin || window.find(from, from + n * size)
+      ? undefined
+      : window.load(from, from + n * size)
+  }
+
+  return { ahead, numbers, bools, texts, stamps }
 }
