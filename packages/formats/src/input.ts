@@ -2,7 +2,7 @@
  * What the bytes of a file have in common before a format looks at them: byte order mark, encodings that hide ASCII,
  * positions that refer to the file.
  */
-import type { TextDecoder } from 'node:util'
+import type { TextDecoder as Decoder } from 'node:util'
 import { encodingName } from './options.ts'
 
 /** Bytes in which ASCII is ASCII, made of the bytes of the file. */
@@ -65,7 +65,7 @@ const wide = (name: string, markBytes: number): Encoding => ({
   markBytes,
   input: (bytes, last) => {
     const even = bytes.length - (bytes.length % 2)
-    const text = new globalThis.TextDecoder(name, { ignoreBOM: true }).decode(bytes.subarray(0, even))
+    const text = new TextDecoder(name, { ignoreBOM: true }).decode(bytes.subarray(0, even))
     const utf8 = new TextEncoder().encode(last && even < bytes.length ? `${text}\ufffd` : text)
     // UTF-16 units of UTF-8: one per character, two where it takes four bytes. Half a unit at the end counts its one byte.
     const fileBytes = (from: number, to: number): number => {
@@ -84,7 +84,7 @@ const wide = (name: string, markBytes: number): Encoding => ({
 export const createTextReader = () => {
   let seen: Uint8Array = new Uint8Array(0)
   let view = Buffer.alloc(0)
-  return (bytes: Uint8Array, from: number, to: number, decoder: TextDecoder): string => {
+  return (bytes: Uint8Array, from: number, to: number, decoder: Decoder): string => {
     if (decoder.encoding !== 'utf-8') return decoder.decode(bytes.subarray(from, to))
     if (bytes !== seen) {
       seen = bytes
