@@ -39,7 +39,9 @@ interface Expected {
 }
 
 /** Files that are known not to come out right, with why; the score must not fall below. */
-const known: Record<string, string> = {}
+const known: Record<string, string> = {
+  'jp-era.csv': 'layouts of times know no signs such as 年 in cp932: the times stay text',
+}
 
 const folder = new URL('corpus/', import.meta.url)
 const names = readdirSync(folder)

@@ -47,7 +47,7 @@ const wrongName =
 const rightName =
   /^(?:time ?stamp|timestamp|date ?time|datetime|time|zeitstempel|zeit|datum\/uhrzeit|date\/time|date and time|horodatage|fecha y hora|fecha\/hora|date|日時)\b/i
 
-const clockName = /^(?:time|zeit|uhrzeit|heure|hora|ora|時刻)\b/i
+const clockName = /^(?:time|zeit|uhrzeit|heure|hora|ora|hrmn|hhmm|hhmmss|時刻)\b/i
 
 /** Texts that fill the field; a long column is looked at in part. */
 const filled = (texts: readonly string[]): string[] =>
@@ -92,6 +92,7 @@ const isCompactDate = (texts: readonly string[], name: string): boolean => {
     ),
   )
   if (dates.length >= texts.length * 0.8 && ((dates[0]?.length ?? 0) > 8 || timeName.test(name))) return true
+  if (clockName.test(name) && texts.every(text => /^(?:[01]\d|2[0-3])[0-5]\d$/.test(text.trim()))) return true
   return timeName.test(name) && texts.every(text => /^\d{6}(?:\.\d+)?$/.test(text.trim()))
 }
 

@@ -221,7 +221,10 @@ const tableFindings = (table: Table, settings: Settings): Finding[] => {
   const where = table.names
     ? `names in line ${table.names.line}${table.namesInComment ? ' (a comment)' : ''}`
     : 'none: columns go by their position'
-  const above = table.above.length > 0 ? `, below ${table.above.length} lines about the file` : ''
+  const above =
+    table.above.length > 0
+      ? `, below ${table.above.length} ${table.above.length === 1 ? 'line' : 'lines'} about the file`
+      : ''
   findings.push({ what: 'header', text: `${where}${above}${table.units ? `, units in line ${table.units.line}` : ''}` })
   if (settings.comment !== undefined)
     findings.push({ what: 'comments', text: `lines that begin with ${table.comment}` })

@@ -44,10 +44,10 @@ const draftOf = (
   const rows: Record<string, string>[] = []
   let odd = 0
   for (const line of lines) {
-    if (line.length > 2000) continue
+    if (line.length > 2000 || skip?.test(line)) continue
     const groups = pattern.exec(line)?.groups
     if (groups) rows.push(groups)
-    else if (line.trim() !== '' && !skip?.test(line)) odd++
+    else if (line.trim() !== '') odd++
   }
   if (rows.length === 0) return undefined
   const fields: Field[] = reader.groups.map(group => {
@@ -153,7 +153,7 @@ const nmea = (lines: readonly string[], _hints: Hints, encoding: string | undefi
 const clock = String.raw`\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?: ?[AaPp][Mm]\b)?(?: ?(?:Z\b|[+-]\d{2}:?\d{2}\b))?`
 const date = String.raw`(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{1,2}[- ][A-Za-z]{3}[- ]\d{4})`
 const pieces = new RegExp(
-  String.raw`(?<time>${date}(?:[T ,_]{1,2}${clock})?|(?<![\d.])${clock})|(?<number>(?<![\p{L}\d])[+-]? *(?:\d+(?:[.,]\d+)?|\.\d+)(?:[eE][+-]?\d+)?(?![\p{L}\d]*[:_]))|(?<word>[\p{L}_][\p{L}\p{N}_]*)|(?<blank>\s+)|(?<mark>.)`,
+  String.raw`(?<time>${date}(?:[T ,_]{1,2}${clock})?|(?<![\d.])${clock})|(?<number>(?<=\p{L})[+-]\d+[.,]\d+|(?<![\p{L}\d])[+-]? *(?:\d+(?:[.,]\d+)?|\.\d+)(?:[eE][+-]?\d+)?(?![\p{L}\d]*[:_]))|(?<word>[\p{L}_][\p{L}\p{N}_]*)|(?<blank>\s+)|(?<mark>.)`,
   'gu',
 )
 type Kind = 'time' | 'number' | 'word' | 'blank' | 'mark'

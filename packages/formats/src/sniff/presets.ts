@@ -57,12 +57,14 @@ export const presetDraft = (table: Table, draft: Draft): Draft | undefined => {
   const found = presetColumns.find(([, columns]) => columns.every(column => names.includes(column)))
   if (!found) return undefined
   const [preset] = found
-  const { encoding } = draft.format
+  const { encoding, time } = draft.format
   return {
     ...draft,
+    // Zones that the preset names are not the machine's.
+    ...(isMap(time) && time.zone !== undefined && { local: false }),
     stream: streams[preset] ?? draft.stream,
     format: { kind: 'csv', ...(encoding !== undefined && { encoding }), preset },
-    doubts: draft.doubts.filter(doubt => doubt.path[1] !== 'columns' && doubt.path[1] !== 'sameTime'),
+    doubts: draft.doubts.filter(doubt => !['columns', 'sameTime', 'tags'].includes(String(doubt.path[1]))),
     findings: [{ what: 'format', text: `the preset ${preset}, by the names of its columns` }, ...draft.findings],
     weight: 2.4,
   }

@@ -5,6 +5,7 @@ import { draftParquet } from './parquet-draft.ts'
 import type { Draft, Hints } from './proposal.ts'
 import type { Sample } from './sample.ts'
 import { draftTdms } from './tdms-draft.ts'
+import { draftXlsx } from './xlsx-draft.ts'
 
 const starts = (bytes: Uint8Array, text: string): boolean => {
   for (let i = 0; i < text.length; i++) if (bytes[i] !== text.charCodeAt(i)) return false
@@ -44,6 +45,7 @@ export const signatureOf = async (
   if (head.every(byte => byte === 0)) return 'the file holds only zeros: was it written while the power failed?'
   if (starts(head, 'TDSm')) return draftTdms(file, name)
   if (starts(head, 'PAR1')) return draftParquet(file, name, hints)
+  if (starts(head, 'PK\u0003\u0004')) return draftXlsx(file, hints)
   if (starts(head, 'TDSh')) return 'the file is the index of a TDMS file (.tdms_index): take the .tdms file beside it'
   const found = refused.find(([mark]) => starts(head, mark))
   return found?.[1]

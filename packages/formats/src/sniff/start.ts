@@ -26,6 +26,7 @@ const isoWithOffset = (localMs: number, zone: string): string => {
 
 const keyName =
   /start|begin|trigger|recorded|acquired|acquisition|created|measured|date|datum|time|zeit|fecha|heure|日時|開始/i
+const otherName = /end|stop|ende|fin\b|calib|kalib|export|print|druck|saved|modif|expir|next|due|timeout/i
 const linesMax = 400
 
 interface Stated {
@@ -36,7 +37,8 @@ interface Stated {
   /** Regular expression whose first group is the value, and how that is written. */
   pattern: string
   layouts: string[]
-  isStart: boolean
+  /** How much the key says that it is the start. */
+  rank: number
 }
 
 const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
@@ -47,7 +49,7 @@ const statedTimes = (hints: Hints): Stated[] => {
   for (const line of hints.around.split('\n').slice(0, linesMax)) {
     const parts = /^(["#%\s/*;!]*([^,;:=\t]{1,60}?)["\s]*[,;:=\t]\s*)(.+)$/.exec(line)
     const [, before = '', name = '', value = ''] = parts ?? []
-    if (!keyName.test(name) || /end|stop|ende|fin\b/i.test(name)) continue
+    if (name === '' || otherName.test(name)) continue
     for (const [i, raw] of [value, ...value.split(/[,;\t]/)].entries()) {
       const text = raw.replaceAll('"', '').trim()
       const guess = text === '' ? undefined : guessTimes([text], hints)
@@ -55,8 +57,8 @@ const statedTimes = (hints: Hints): Stated[] => {
       if (!guess || ms === undefined || Number.isNaN(ms)) continue
       const stop = [...',;\t"'].filter(c => !text.includes(c)).map(c => (c === '\t' ? '\\t' : c))
       const pattern = i <= 1 ? `^${escaped(before.trimEnd())}\\s*"?([^${stop.join('')}]+)` : ''
-      const isStart = /start|begin|trigger|開始/i.test(name)
-      found.push({ ms, part: guess.part, hasOffset: guess.hasOffset, line, pattern, layouts: guess.layouts, isStart })
+      const rank = /start|begin|trigger|launch|開始/i.test(name) ? 2 : keyName.test(name) ? 1 : 0
+      found.push({ ms, part: guess.part, hasOffset: guess.hasOffset, line, pattern, layouts: guess.layouts, rank })
       break
     }
   }
@@ -66,7 +68,7 @@ const statedTimes = (hints: Hints): Stated[] => {
 const fromAround = (hints: Hints, zone: string): Start | undefined => {
   const stated = statedTimes(hints)
   const whole = stated.filter(s => s.part === 'datetime')
-  const best = whole.find(s => s.isStart) ?? whole[0]
+  const best = [...whole].sort((a, b) => b.rank - a.rank)[0]
   const quoted = (line: string): string => `"${line.replace(/\s+/g, ' ').trim().slice(0, 60)}"`
   if (best) {
     const text = best.hasOffset ? new Date(best.ms).toISOString() : isoWithOffset(best.ms, zone)
@@ -76,8 +78,8 @@ const fromAround = (hints: Hints, zone: string): Start | undefined => {
     const isLocal = !best.hasOffset && best.pattern !== ''
     return { text, why: `from the line ${quoted(best.line)}${best.hasOffset ? '' : `, in ${zone}`}`, settings, isLocal }
   }
-  const date = stated.find(s => s.part === 'date')
-  const clock = stated.find(s => s.part === 'time')
+  const date = stated.find(s => s.part === 'date' && s.rank > 0)
+  const clock = stated.find(s => s.part === 'time' && s.rank > 0)
   if (!date || !clock) return undefined
   const text = isoWithOffset(date.ms + clock.ms - Date.UTC(2000, 0, 1), zone)
   return {

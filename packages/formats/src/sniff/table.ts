@@ -12,7 +12,7 @@ export interface Row {
 
 export interface Table {
   delimiter: string
-  quote: '"' | "'"
+  quote: string
   comment: string | undefined
   /** Cells of a row. */
   width: number
@@ -203,7 +203,7 @@ const isNames = (row: Row, width: number, classes: readonly ColumnClass[]): bool
   return words.length > 0 && likeData.length < filled.length * (words.length >= 1 && width > 12 ? 1 : 0.5)
 }
 
-export const findTable = (lines: readonly string[], delimiter: string, quote: '"' | "'"): Table | undefined => {
+export const findTable = (lines: readonly string[], delimiter: string, quote: string): Table | undefined => {
   const comment = commentOf(lines, delimiter)
   const all = cutRows(lines, delimiter, quote).filter(row => row.raw.trim() !== '')
   const rows = all.filter(row => comment === undefined || !row.raw.startsWith(comment))

@@ -559,9 +559,10 @@ export const guessTimes = (texts: readonly string[], hints: Hints): TimeGuess | 
   }
 }
 
-/** Times of day without marks: HHmmss and what is behind the second. */
+/** Times of day without marks: HHmm, or HHmmss and what is behind the second. */
 export const guessCompactClocks = (texts: readonly string[]): TimeGuess | undefined => {
-  const pattern = /^([01]\d|2[0-3])([0-5]\d)([0-5]\d)(?:\.(\d{1,9}))?$/
+  const isShort = texts.every(text => text.trim().length === 4)
+  const pattern = isShort ? /^([01]\d|2[0-3])([0-5]\d)$/ : /^([01]\d|2[0-3])([0-5]\d)([0-5]\d)(?:\.(\d{1,9}))?$/
   const found = texts.map(text => pattern.exec(text.trim()))
   const share = found.filter(Boolean).length / texts.length
   if (share < 0.9) return undefined
@@ -569,9 +570,19 @@ export const guessCompactClocks = (texts: readonly string[]): TimeGuess | undefi
   const [digits = 0] = lengths
   const fraction = lengths.size > 1 ? '.S' : digits === 0 ? '' : `.${'S'.repeat(digits)}`
   const ms = Float64Array.from(found, m =>
-    m ? Date.UTC(2000, 0, 1, Number(m[1]), Number(m[2]), Number(m[3])) + Number(`0.${m[4] ?? 0}`) * 1000 : Number.NaN,
+    m
+      ? Date.UTC(2000, 0, 1, Number(m[1]), Number(m[2]), Number(m[3] ?? 0)) + Number(`0.${m[4] ?? 0}`) * 1000
+      : Number.NaN,
   )
-  return { part: 'time', layouts: [`HHmmss${fraction}`], share, hasOffset: false, isMixed: false, ms, doubts: [] }
+  return {
+    part: 'time',
+    layouts: [isShort ? 'HHmm' : `HHmmss${fraction}`],
+    share,
+    hasOffset: false,
+    isMixed: false,
+    ms,
+    doubts: [],
+  }
 }
 
 /** Whether a text looks like a time, without asking which: for telling data from header. */

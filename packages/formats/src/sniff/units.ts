@@ -293,7 +293,7 @@ export const splitUnit = (name: string): { name: string; unit?: string } => {
     /^(.+?),\s+([^,()]+?)(?:\s+\(.*\))?$/su,
     /^(.+?)\s+in\s+(\S+)$/su,
     /^(.+?)\s+(%|%\s?RH|°C|°F|ºC|℃|hPa|mbar|kPa|µS\/cm|ppm|ppb|lux|W\/m²|km\/h|m\/s|mm|kWh|kW|Hz)$/su,
-    /^(.+?)\/(°C|K|V|A|mA|mV|µA|nA|s|ms|mbar|hPa|Pa|bar|%|nm|mm|Hz|kHz|W|kW)$/su,
+    /^(.+?)\/(°C|K|V|A|mA|mV|µA|nA|s|ms|min|h|mbar|hPa|Pa|bar|%|nm|mm|mg|g|µg|Hz|kHz|W|kW|mW|mg|ml|ppm)$/su,
   ]
   for (const [i, form] of forms.entries()) {
     const m = form.exec(name)
