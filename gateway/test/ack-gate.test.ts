@@ -116,6 +116,31 @@ it('releases before the client has answered: the answer then goes at once', asyn
   expect(sent().equals(puback(7))).toBe(true)
 })
 
+it('takes nothing from the socket while it is paused, however much the client asks', async () => {
+  const { socket } = fakeSocket()
+  const gate = createAckGate(socket, { publishBytesMax: 200, onTooLong() {} })
+  const seen: Buffer[] = []
+  const ping = Buffer.from([0xd0, 0])
+  // As the source does: while a packet is being handed on.
+  gate.stream.on('data', chunk => {
+    seen.push(chunk)
+    if (seen.length === 1) gate.pause()
+  })
+  socket.push(ping)
+  await until(
+    () => seen.length,
+    n => n > 0,
+  )
+  socket.push(Buffer.concat([ping, ping]))
+  for (let i = 0; i < 20; i++) await new Promise(resolve => setImmediate(resolve))
+  expect(Buffer.concat(seen)).toHaveLength(2)
+  gate.resume()
+  await until(
+    () => Buffer.concat(seen).length,
+    n => n === 6,
+  )
+})
+
 it('ends with its socket, and its socket with it', async () => {
   const first = fakeSocket()
   const gate = createAckGate(first.socket, { publishBytesMax: 200, onTooLong() {} })
