@@ -126,19 +126,14 @@ it('takes nothing from the socket while it is paused, however much the client as
     seen.push(chunk)
     if (seen.length === 1) gate.pause()
   })
-  socket.push(ping)
-  await until(
-    () => seen.length,
-    n => n > 0,
-  )
+  socket.push(Buffer.concat([ping, ping, ping]))
+  const seenBytes = () => Buffer.concat(seen).length
+  await until(seenBytes, n => n === 6)
   socket.push(Buffer.concat([ping, ping]))
   for (let i = 0; i < 20; i++) await new Promise(resolve => setImmediate(resolve))
-  expect(Buffer.concat(seen)).toHaveLength(2)
+  expect(seenBytes()).toBe(6)
   gate.resume()
-  await until(
-    () => Buffer.concat(seen).length,
-    n => n === 6,
-  )
+  await until(seenBytes, n => n === 10)
 })
 
 it('ends with its socket, and its socket with it', async () => {
