@@ -121,13 +121,15 @@ it('takes nothing from the socket while it is paused, however much the client as
   const gate = createAckGate(socket, { publishBytesMax: 200, onTooLong() {} })
   const seen: Buffer[] = []
   const ping = Buffer.from([0xd0, 0])
-  // As the source does: while a packet is being handed on.
+  const seenBytes = () => Buffer.concat(seen).length
+  // As the source does: while packets of a stream that flows are being handed on.
   gate.stream.on('data', chunk => {
     seen.push(chunk)
-    if (seen.length === 1) gate.pause()
+    if (seenBytes() === 4) gate.pause()
   })
-  socket.push(Buffer.concat([ping, ping, ping]))
-  const seenBytes = () => Buffer.concat(seen).length
+  socket.push(ping)
+  await until(seenBytes, n => n === 2)
+  socket.push(Buffer.concat([ping, ping]))
   await until(seenBytes, n => n === 6)
   socket.push(Buffer.concat([ping, ping]))
   for (let i = 0; i < 20; i++) await new Promise(resolve => setImmediate(resolve))
