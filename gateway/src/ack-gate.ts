@@ -30,6 +30,9 @@ export interface AckGate {
   /** The acknowledgement of this message waits for `release`. To be called before the client gives it. */
   hold(id: number): void
   release(id: number): void
+  /** Takes nothing more from the socket until `resume`: what comes stays with the broker. */
+  pause(): void
+  resume(): void
   /** Acknowledges a message that the client never saw. */
   acknowledge(message: Pick<TooLong, 'qos' | 'id'>): void
 }
@@ -49,10 +52,13 @@ export const createAckGate = (socket: Duplex, { publishBytesMax, onTooLong }: Ac
   const held = new Map<number, Buffer | undefined>()
   const incoming = createIncoming(publishBytesMax, onTooLong)
   const outgoing = createPacketCutter()
+  let isPaused = false
 
   const stream = new Duplex({
     allowHalfOpen: false,
-    read: () => void socket.resume(),
+    read() {
+      if (!isPaused) socket.resume()
+    },
     write(chunk: Buffer, _, done) {
       const free: Buffer[] = []
       for (const packet of outgoing(chunk)) {
@@ -85,6 +91,14 @@ export const createAckGate = (socket: Duplex, { publishBytesMax, onTooLong }: Ac
       const packet = held.get(id)
       held.delete(id)
       if (packet && !socket.destroyed) socket.write(packet)
+    },
+    pause() {
+      isPaused = true
+      socket.pause()
+    },
+    resume() {
+      isPaused = false
+      socket.resume()
     },
     acknowledge({ qos, id }) {
       if (id === undefined || qos === 0 || socket.destroyed) return

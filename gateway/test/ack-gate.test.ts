@@ -116,6 +116,28 @@ it('releases before the client has answered: the answer then goes at once', asyn
   expect(sent().equals(puback(7))).toBe(true)
 })
 
+it('takes nothing from the socket while it is paused, however much the client asks', async () => {
+  const { socket } = fakeSocket()
+  const gate = createAckGate(socket, { publishBytesMax: 200, onTooLong() {} })
+  const seen: Buffer[] = []
+  const ping = Buffer.from([0xd0, 0])
+  const seenBytes = () => Buffer.concat(seen).length
+  // As the source does: while packets of a stream that flows are being handed on.
+  gate.stream.on('data', chunk => {
+    seen.push(chunk)
+    if (seenBytes() === 4) gate.pause()
+  })
+  socket.push(ping)
+  await until(seenBytes, n => n === 2)
+  socket.push(Buffer.concat([ping, ping]))
+  await until(seenBytes, n => n === 6)
+  socket.push(Buffer.concat([ping, ping]))
+  for (let i = 0; i < 20; i++) await new Promise(resolve => setImmediate(resolve))
+  expect(seenBytes()).toBe(6)
+  gate.resume()
+  await until(seenBytes, n => n === 10)
+})
+
 it('ends with its socket, and its socket with it', async () => {
   const first = fakeSocket()
   const gate = createAckGate(first.socket, { publishBytesMax: 200, onTooLong() {} })

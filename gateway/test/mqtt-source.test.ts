@@ -306,6 +306,79 @@ describe('the acknowledgement', () => {
   })
 })
 
+/** A broker of a few bytes: takes every session as known, and sends what the test says. */
+const openScript = async () => {
+  const acked: number[] = []
+  const sockets: Socket[] = []
+  let subscriptions = 0
+  const server = createServer(socket => {
+    sockets.push(socket)
+    socket.on('error', () => {})
+    socket.on('data', bytes => {
+      for (let at = 0; at < bytes.length; at += 2 + (bytes[at + 1] ?? 0)) {
+        const type = (bytes[at] ?? 0) >> 4
+        const id = bytes.subarray(at + 2, at + 4)
+        if (type === 1) socket.write(Buffer.from([0x20, 2, 1, 0]))
+        if (type === 8) socket.write(Buffer.from([0x90, 3, ...id, 1]))
+        if (type === 8) subscriptions++
+        if (type === 4) acked.push(id.readUInt16BE())
+      }
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  endings.push(async () => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  const topic = 'lab/scale/weight'
+  return {
+    url: `mqtt://127.0.0.1:${(server.address() as { port: number }).port}`,
+    acked,
+    publish(id: number, dup: boolean, payload: string) {
+      const body = [0, topic.length, ...Buffer.from(topic), id >> 8, id & 255, ...Buffer.from(payload)]
+      sockets.at(-1)?.write(Buffer.from([0x32 | (dup ? 8 : 0), body.length, ...body]))
+    },
+    breakOff: () => sockets.at(-1)?.destroy(),
+    subscribed: (n: number) =>
+      until(
+        () => subscriptions,
+        seen => seen >= n,
+      ),
+  }
+}
+
+it('knows a message that comes again by its number and content, also after a restart', async () => {
+  const script = await openScript()
+  const first = run({ url: script.url })
+  await script.subscribed(1)
+  script.publish(7, false, '1')
+  await arrived(1)
+  script.breakOff()
+  await script.subscribed(2)
+  script.publish(7, true, '1')
+  script.publish(8, true, '2')
+  script.publish(9, false, '1')
+  await arrived(3)
+  await first.stop()
+  run({ url: script.url })
+  await script.subscribed(3)
+  script.publish(9, true, '1')
+  script.publish(8, true, '2')
+  const ackedLast = (ids: string) =>
+    until(
+      () => script.acked,
+      seen => seen.slice(-ids.split(',').length).join() === ids,
+    )
+  await ackedLast('9,8')
+  // The number is used anew: another message.
+  script.publish(8, true, '3')
+  script.publish(7, false, '1')
+  await arrived(5)
+  expect(valuesOf(durable, 'value')).toEqual([1, 2, 1, 3, 1])
+  // The very first one may have been lost with the connection.
+  await ackedLast('7,8,9,9,8,8,7')
+})
+
 describe('the session', () => {
   it('keeps what is published while the gateway is away', async () => {
     const first = run()

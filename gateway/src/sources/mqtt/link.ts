@@ -67,7 +67,7 @@ export const openLink = async (
   const pushed = (message: Message) => {
     messages.push(message)
     bytes += message.payload.length
-    if (messages.length >= waitingMax || bytes >= waitingBytesMax) socket.pause()
+    if (messages.length >= waitingMax || bytes >= waitingBytesMax) gate.pause()
     ring()
   }
   const onTooLong = (found: TooLong) => {
@@ -105,7 +105,7 @@ export const openLink = async (
         const taken = messages
         messages = []
         bytes = 0
-        socket.resume()
+        gate.resume()
         return taken
       },
       release(message) {
