@@ -15,6 +15,7 @@ import { listSerialPorts } from '../serial-port.ts'
 import { type FileSource, filesOf, isFileSource } from '../source-files.ts'
 import { findingTexts, summaryText } from '../terminal/finding-text.ts'
 import { bytesText, countText } from '../terminal/sample-text.ts'
+import { withTimeLimit } from '../time-limit.ts'
 import { machineZone, operandsOf } from './call.ts'
 import { uplinkFinding } from './check.ts'
 import { pageAddress } from './tap.ts'
@@ -121,11 +122,10 @@ const forecast = async (
   const headers = page.token === undefined ? {} : { authorization: `Bearer ${page.token}` }
   let spool: { bytesPerMinute?: number; minutesLeft?: number | null; waiting?: number } | undefined
   try {
-    const answer = await fetch(`${pageAddress(page)}/api/snapshot`, {
-      headers,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(limits.pageMsMax)]),
+    spool = await withTimeLimit(signal, limits.pageMsMax, async within => {
+      const answer = await fetch(`${pageAddress(page)}/api/snapshot`, { headers, signal: within })
+      return ((await answer.json()) as { spool?: typeof spool }).spool
     })
-    spool = ((await answer.json()) as { spool?: typeof spool }).spool
   } catch {
     signal.throwIfAborted()
   }

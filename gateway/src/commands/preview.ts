@@ -2,7 +2,9 @@
  * `preview`: what the sources of a configuration would bring, read without storing. Files are read by themselves, never
  * through a source: nothing is moved, no cursor is kept. Live sources are listened to for a few seconds.
  */
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { nearestName } from '@penstock/config'
 import { EXIT } from '@penstock/frame'
 import type { Command, CommandLine } from '@penstock/program'
@@ -10,11 +12,12 @@ import { type GatewayConfig, loadGatewayConfig, openSource, type SourceOptions }
 import type { FoundFile } from '../glob.ts'
 import { readSample, type SampleReport, type SampleStream, zoneShown } from '../sample.ts'
 import { createSampleCollector, type SampleCollector, type SampleTotals } from '../sample-collector.ts'
-import type { Receipts } from '../source.ts'
+import type { Batch, Receipts, Source } from '../source.ts'
 import { type FileSource, filesOf, isFileSource } from '../source-files.ts'
 import { createProgress } from '../terminal/progress.ts'
 import { bytesText, countText, rejectLines, streamsLines, totalsText } from '../terminal/sample-text.ts'
 import { renderTable, type TableColumn, wrapText } from '../terminal/table.ts'
+import { withTimeLimit } from '../time-limit.ts'
 import { fileProblem, openFile, operandsOf, wholeNumber, wrongCall } from './call.ts'
 
 const usage = `penstock-gateway preview <config> [source]: what the sources would bring, read without storing
@@ -32,10 +35,14 @@ const limits = {
   rowsMax: 1000,
   filesMax: 1_000_000,
   secondsMax: 3600,
+  /** A live source has so long to end. */
+  endMsMax: 3000,
   rejectsMax: 100,
   streamsShownMax: 5,
   filesShownMax: 20,
 }
+
+const stuck = 'it did not end when it was told to'
 
 interface FileLine {
   file: string
@@ -78,6 +85,8 @@ const run = async (line: CommandLine): Promise<void> => {
   if (line.options.json) line.print(JSON.stringify({ config: file, sources: inOrder }, null, 2))
   else line.print(inOrder.map(preview => previewLines(preview, line.terminal.columns).join('\n')).join('\n\n'))
   if (inOrder.some(({ problems }) => problems.length > 0)) process.exitCode = EXIT.failure
+  // What such a source holds open would keep the program from ending.
+  if (inOrder.some(({ problems }) => problems.includes(stuck))) line.terminal.stdout.write('', () => process.exit())
 }
 
 export const previewCommand: Command = {
@@ -202,20 +211,15 @@ const listen = async (
   const began = performance.now()
   const zone = 'zone' in options && typeof options.zone === 'string' ? options.zone : 'UTC'
   const collector = createSampleCollector({ rowsMax, rejectsMax: limits.rejectsMax }, () => zone)
-  const signal = AbortSignal.any([line.signal, AbortSignal.timeout(msMax)])
   const problems: string[] = []
   const warned = (_: object, message: string) => void problems.push(message)
   const receipts: Receipts = { lastSeq: () => 0, stored: (_, s) => never(s) }
   const deps = { now: () => new Date(), receipts, log: { info() {}, warn: warned } }
-  const source = openSource(options, deps)
-  try {
-    for await (const batch of source.batches({}, signal)) {
-      collector.take(batch)
-      if (signal.aborted) break
-    }
-  } catch (error) {
-    if (!signal.aborted) problems.push((error as Error).message)
-  }
+  const source = openSource(onlookerOf(options), deps)
+  const heard = withTimeLimit(line.signal, msMax, signal => hear(source, signal, collector.take))
+  const inTime = await Promise.race([heard.then(problem => problem ?? ''), late(msMax + limits.endMsMax)])
+  if (inTime === undefined) problems.push(stuck)
+  else if (inTime !== '') problems.push(inTime)
   const { health, message } = source.health()
   const totals = collector.result()
   if (health === 'failing' && message !== undefined) problems.push(message)
@@ -223,6 +227,25 @@ const listen = async (
   const ms = Math.round(performance.now() - began)
   return { id: options.id, kind: options.kind, zone, ...totals, problems: [...new Set(problems)], ms }
 }
+
+/** Under the name of the source the broker would end the session of a gateway that runs, and take its messages for read. */
+const onlookerOf = (options: SourceOptions): SourceOptions =>
+  options.kind === 'mqtt' ? { ...options, clientId: `penstock-preview-${randomUUID()}`, clean: true } : options
+
+/** Gives all batches on until the signal aborts; resolves with why it failed before, if it did. */
+const hear = async (source: Source, signal: AbortSignal, take: (batch: Batch) => void): Promise<string | undefined> => {
+  try {
+    for await (const batch of source.batches({}, signal)) {
+      take(batch)
+      if (signal.aborted) return undefined
+    }
+    return undefined
+  } catch (error) {
+    return signal.aborted ? undefined : (error as Error).message
+  }
+}
+
+const late = (ms: number): Promise<undefined> => sleep(ms, undefined, { ref: false })
 
 const never = (signal: AbortSignal): Promise<void> =>
   new Promise((_, reject) => {
@@ -268,7 +291,7 @@ const waitingLines = (files: readonly FileLine[], width: number | undefined): st
   const [first] = open
   if (!first) return []
   const others = open.length > 1 ? ` and of ${open.length - 1} more` : ''
-  const text = `the last ${bytesText(first.waiting ?? 0)} of ${first.file}${others} wait for the end of their record`
+  const text = `the last ${bytesText(first.waiting ?? 0)} of ${first.file}${others} wait for more of the file`
   return wrapText(`· ${text}; finishMs reads them when the file rests`, width, '  ')
 }
 

@@ -116,7 +116,7 @@ const formatFinding = ({ id, format }: FileSource, path: string, report: SampleR
     bytesRead === bytes
       ? path
       : bytes <= limits.readBytesMax
-        ? `${path} without its last line, whose end is still to come`
+        ? `${path} without its last ${bytesText(bytes - bytesRead)}, which wait for more`
         : `the first ${bytesText(bytesRead)} of ${path}`
   const [first] = rejects
   const line = first?.origin.firstLine
@@ -124,6 +124,10 @@ const formatFinding = ({ id, format }: FileSource, path: string, report: SampleR
   const sniff = '"penstock-gateway sniff" on this file finds the format'
   if (rowsRead === 0) {
     if (bytes === 0) return note(id, `${path} is empty`)
+    if (bytesRead < bytes && bytes <= limits.readBytesMax) {
+      const remedy = 'set finishMs, so that they are read when the file rests, or use kind: drop'
+      return warn(id, `${path}: no row yet, ${bytesText(bytes - bytesRead)} wait for more of the file`, remedy)
+    }
     return warn(id, `${head}: ${format.kind} finds no row in it`, `where there are some, ${sniff}`)
   }
   if (rowsRejected === rowsRead) {

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { receiptTopic } from '@penstock/frame'
 import { connect, type IClientOptions, type MqttClient } from 'mqtt'
 import type { GatewayConfig } from '../config.ts'
+import { withTimeLimit } from '../time-limit.ts'
 
 export interface UplinkProbe {
   state: 'ok' | 'refused' | 'unreachable'
@@ -106,10 +107,12 @@ const probeHttp = async (gateway: string, { url, token }: Http, deps: ProbeDeps)
     'content-type': 'application/octet-stream',
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
   }
-  const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(limits.connectMsMax)])
   try {
-    const answer = await fetch(target, { method: 'POST', headers, body: '', signal })
-    await answer.body?.cancel()
+    const answer = await withTimeLimit(deps.signal, limits.connectMsMax, async signal => {
+      const begun = await fetch(target, { method: 'POST', headers, body: '', signal })
+      await begun.body?.cancel()
+      return begun
+    })
     const ahead = clockAhead(answer, deps.nowMs())
     const clock = ahead === undefined ? {} : { clockAheadMs: ahead }
     if (answer.status === 401 || answer.status === 403) {

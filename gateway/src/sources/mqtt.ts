@@ -98,6 +98,8 @@ export const mqttOptions = z
   .describe('An instrument that publishes to an MQTT broker')
 export type MqttOptions = Omit<Placed<z.output<typeof mqttOptions>>, 'clientId'> & {
   clientId: string
+  /** A session that the broker forgets at its end: of one who only looks. Default: it is kept. */
+  clean?: boolean
   secrets: Readonly<Record<string, string>>
 }
 

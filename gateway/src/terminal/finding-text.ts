@@ -3,7 +3,7 @@ import type { Finding } from '../probes/finding.ts'
 import { wrapText } from './table.ts'
 
 const marks: Readonly<Record<Finding['mark'], string>> = { ok: 'ok  ', note: 'note', warn: 'WARN', fail: 'FAIL' }
-const aboutCharsMax = 24
+const aboutCharsMax = 40
 
 export const findingTexts = (findings: readonly Finding[], width: number | undefined): string[] => {
   const chars = Math.min(aboutCharsMax, Math.max(...findings.map(({ about }) => about.length)))

@@ -138,12 +138,12 @@ const readCa = async (file: string): Promise<Buffer> => {
 }
 
 const settingsOf = (options: MqttOptions): IClientOptions => {
-  const { clientId, protocol, username, secrets, keepaliveMs, sessionMsMax } = options
+  const { clientId, protocol, username, secrets, keepaliveMs, sessionMsMax, clean = false } = options
   const isFive = protocol === '5'
   return {
     clientId,
     // Without a session of its own the broker would keep nothing while the gateway is away.
-    clean: false,
+    clean,
     protocolVersion: isFive ? 5 : 4,
     keepalive: Math.max(1, Math.round(keepaliveMs / 1000)),
     connectTimeout: connectMsMax,
@@ -153,7 +153,7 @@ const settingsOf = (options: MqttOptions): IClientOptions => {
     ...(username !== undefined && { username }),
     ...(secrets.password !== undefined && { password: secrets.password }),
     // No Receive Maximum: mosquitto 2.0 exceeds it when a session is resumed, upon which mqtt.js ends the connection, for ever.
-    ...(isFive && { properties: { sessionExpiryInterval: Math.round(sessionMsMax / 1000) } }),
+    ...(isFive && { properties: { sessionExpiryInterval: clean ? 0 : Math.round(sessionMsMax / 1000) } }),
   }
 }
 
