@@ -71,7 +71,14 @@ export const setTexts = (cells: Cells, texts: readonly (string | null | undefine
   }
 }
 
-const isBlank = (c: number): boolean => c === 32 || c === 9
+export const isBlank = (c: number | undefined): boolean => c === 32 || c === 9
+/** Where the cell that begins at `from` ends: at the next delimiter, or at `to`. */
+export const cellEnd = (bytes: Uint8Array, from: number, to: number, delimiter: number): number => {
+  let p = from
+  while (p < to && bytes[p] !== delimiter) p++
+  return p
+}
+
 /** Sets `from` and `to` to a cell without the blanks around it. */
 export const trimCell = (cells: Cells, field: number): void => {
   let from = cells.starts[field] as number

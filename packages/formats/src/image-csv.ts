@@ -7,6 +7,7 @@
  */
 import { type Json, LIMITS, STATUS_NOT_A_NUMBER } from '@penstock/frame'
 import * as z from 'zod'
+import { cellEnd } from './cells.ts'
 import type { Decoder, DecoderContext, Resume } from './decoder.ts'
 import { createLineDecoder } from './line-decoder.ts'
 import { readNumber, saysNotANumber } from './number.ts'
@@ -188,12 +189,6 @@ const createGrid = ({ delimiter, decimal }: Pick<ImageCsvOptions, 'delimiter' | 
 }
 
 const isBlank = (c: number | undefined, delimiter: number): boolean => (c === 32 || c === 9) && c !== delimiter
-
-const cellEnd = (bytes: Uint8Array, from: number, to: number, delimiter: number): number => {
-  let p = from
-  while (p < to && bytes[p] !== delimiter) p++
-  return p
-}
 
 const readCell = (bytes: Uint8Array, from: number, to: number, delimiter: number, mark: number): number | undefined => {
   let first = from

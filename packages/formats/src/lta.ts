@@ -14,10 +14,11 @@ import type { TextDecoder } from 'node:util'
 import type { Json } from '@penstock/frame'
 import * as z from 'zod'
 import { createAttributes } from './attributes.ts'
+import { cellEnd } from './cells.ts'
 import { columnNames } from './column-names.ts'
 import type { Decoder, DecoderContext, Resume } from './decoder.ts'
 import { createLineDecoder } from './line-decoder.ts'
-import { readNumber } from './number.ts'
+import { readEitherNumber } from './number.ts'
 import { encodingSchema, sameTimeSchema, zoneNameSchema } from './options.ts'
 import { type ColumnPlan, createSink, type RowPlace, type Series, type Sink } from './series.ts'
 import { spread } from './spread.ts'
@@ -234,7 +235,7 @@ const createCutter = (meta: Meta) => {
   const cellText = (bytes: Uint8Array, from: number, to: number): string =>
     Buffer.from(bytes.subarray(from, Math.min(to, from + 80))).toString('latin1')
   const cut = (bytes: Uint8Array, from: number, to: number): string | number => {
-    let end = cellEnd(bytes, from, to)
+    let end = cellEnd(bytes, from, to, TAB)
     if (!readCounter(bytes, from, end, meta, at)) {
       return `column "Time": "${cellText(bytes, from, end)}" where a count of ms is required`
     }
@@ -243,10 +244,9 @@ const createCutter = (meta: Meta) => {
       found[k] = Number.NaN
       if (end >= to) continue
       const start = end + 1
-      end = cellEnd(bytes, start, to)
+      end = cellEnd(bytes, start, to, TAB)
       if (end === start) continue
-      let value = readNumber(bytes, start, end, 46)
-      if (Number.isNaN(value)) value = readNumber(bytes, start, end, 44)
+      const value = readEitherNumber(bytes, start, end)
       if (!Number.isFinite(value)) {
         if (cellText(bytes, start, end).trim() === '') continue
         return `column "${channels[k]?.name}": "${cellText(bytes, start, end)}" is not a number`
@@ -261,12 +261,6 @@ const createCutter = (meta: Meta) => {
     return count === 0 ? 'the row has a time and no value' : count
   }
   return { at, found, cut }
-}
-
-const cellEnd = (bytes: Uint8Array, from: number, to: number): number => {
-  let p = from
-  while (p < to && bytes[p] !== TAB) p++
-  return p
 }
 
 /** Reads a count of the file's unit, exact to the ns, and adds it to the start. Digits below a ns are dropped. */

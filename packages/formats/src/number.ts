@@ -55,6 +55,12 @@ export const readNumber = (bytes: Uint8Array, start: number, end: number, decima
   return negative ? -value : value
 }
 
+/** As `readNumber`, with a decimal point or a decimal comma. */
+export const readEitherNumber = (bytes: Uint8Array, start: number, end: number): number => {
+  const value = readNumber(bytes, start, end, 46)
+  return Number.isNaN(value) ? readNumber(bytes, start, end, 44) : value
+}
+
 const readLong = (bytes: Uint8Array, start: number, end: number, decimal: number): number => {
   let text = ''
   for (let i = start; i < end; i++) text += bytes[i] === decimal ? '.' : String.fromCharCode(bytes[i] as number)

@@ -12,9 +12,10 @@ import type { TextDecoder } from 'node:util'
 import { type Json, LIMITS, STATUS_NOT_A_NUMBER } from '@penstock/frame'
 import * as z from 'zod'
 import { createAttributes } from './attributes.ts'
+import { cellEnd, isBlank } from './cells.ts'
 import type { Decoder, DecoderContext, Resume } from './decoder.ts'
 import { createLineDecoder } from './line-decoder.ts'
-import { readNumber, saysNotANumber } from './number.ts'
+import { readEitherNumber, readNumber, saysNotANumber } from './number.ts'
 import { encodingSchema, sameTimeSchema, zoneNameSchema } from './options.ts'
 import { type ColumnPlan, createSink, type OtherValue, type RowPlace, type Series, type Sink } from './series.ts'
 import { spread } from './spread.ts'
@@ -254,30 +255,18 @@ const nameParts = (file: string | undefined): Record<string, string> => {
 const pixelsOf = (attributes: Record<string, string> | undefined): string | undefined =>
   Object.entries(attributes ?? {}).find(([key]) => /^number of pixels\b/i.test(key))?.[1]
 
-/** A number with a decimal point or a decimal comma; NaN where there is none. */
-const readEither = (bytes: Uint8Array, from: number, to: number): number => {
-  const value = readNumber(bytes, from, to, 46)
-  return Number.isNaN(value) ? readNumber(bytes, from, to, 44) : value
-}
-const cellEnd = (bytes: Uint8Array, from: number, to: number): number => {
-  let p = from
-  while (p < to && bytes[p] !== TAB) p++
-  return p
-}
-const isBlank = (c: number | undefined): boolean => c === 32 || c === TAB
-
 /** The cells that are not empty, as numbers, `max` at most; or which of them is none. */
 const readNumbers = (bytes: Uint8Array, from: number, to: number, max: number): number[] | string => {
   const numbers: number[] = []
   for (let p = from; p < to && numbers.length < max; p++) {
-    const end = cellEnd(bytes, p, to)
+    const end = cellEnd(bytes, p, to, TAB)
     let first = p
     while (first < end && isBlank(bytes[first])) first++
     p = end
     if (first === end) continue
     let stop = end
     while (isBlank(bytes[stop - 1])) stop--
-    const value = readEither(bytes, first, stop)
+    const value = readEitherNumber(bytes, first, stop)
     if (!Number.isFinite(value)) return `"${cellText(bytes, first, stop)}" is not a number`
     numbers.push(value)
   }
@@ -308,10 +297,10 @@ const createSingle = (stated: string | undefined): Single => {
       if (wavelengths.length === 0) Object.assign(all, place)
       all.lastLine = place.lastLine
       all.lastByte = place.lastByte
-      const tab = cellEnd(bytes, from, to)
+      const tab = cellEnd(bytes, from, to, TAB)
       let end = to
       while (isBlank(bytes[end - 1])) end--
-      const wavelength = readEither(bytes, from, Math.min(tab, end))
+      const wavelength = readEitherNumber(bytes, from, Math.min(tab, end))
       if (!Number.isFinite(wavelength)) return `"${cellText(bytes, from, tab)}" is not a wavelength`
       const value = tab < end ? readIntensity(bytes, tab + 1, end) : undefined
       if (value === undefined) return `"${cellText(bytes, Math.min(tab + 1, end), end)}" is not an intensity`
@@ -333,7 +322,7 @@ const createSingle = (stated: string | undefined): Single => {
 
 /** NaN where the cell says in words that there is no number, `undefined` where it is none at all. */
 const readIntensity = (bytes: Uint8Array, from: number, to: number): number | undefined => {
-  const value = readEither(bytes, from, to)
+  const value = readEitherNumber(bytes, from, to)
   if (Number.isFinite(value)) return value
   const text = cellText(bytes, from, to)
   return !Number.isNaN(value) || saysNotANumber(text) || /^-?∞$/.test(text) ? Number.NaN : undefined
@@ -384,7 +373,7 @@ const createSpectrumRows = (
   }
 
   const line: SpectrumRows['line'] = (bytes, from, to, place) => {
-    const clockEnd = cellEnd(bytes, from, to)
+    const clockEnd = cellEnd(bytes, from, to, TAB)
     let stop = clockEnd
     while (stop > from && bytes[stop - 1] === 32) stop--
     const found = readTime(timeBytes(bytes), from, stop, time)
@@ -409,7 +398,7 @@ const createSpectrumRows = (
 const readSpectrum = (bytes: Uint8Array, from: number, to: number, values: Float64Array): number | string => {
   let count = 0
   for (let p = from; p < to; p++) {
-    const end = cellEnd(bytes, p, to)
+    const end = cellEnd(bytes, p, to, TAB)
     if (end > p) {
       let value = readNumber(bytes, p, end, 46)
       if (!Number.isFinite(value)) {

@@ -13,6 +13,7 @@ import type { TextDecoder } from 'node:util'
 import { type Json, nameSchema } from '@penstock/frame'
 import * as z from 'zod'
 import { createAttributes } from './attributes.ts'
+import { cellEnd, isBlank } from './cells.ts'
 import { columnNames } from './column-names.ts'
 import type { Decoder, DecoderContext, Resume } from './decoder.ts'
 import { behindLineEnd, createLineDecoder } from './line-decoder.ts'
@@ -153,7 +154,7 @@ export const createWe7000 = (options: We7000Options, context: DecoderContext, re
     let stop = to
     while (stop > from && (isBlank(bytes[stop - 1]) || bytes[stop - 1] === COMMA)) stop--
     for (let k = 0; k < titles.length; k++) {
-      const end = cellEnd(bytes, p, stop)
+      const end = cellEnd(bytes, p, stop, COMMA)
       let first = p
       while (first < end && isBlank(bytes[first])) first++
       let behind = end
@@ -272,7 +273,6 @@ export const createWe7000 = (options: We7000Options, context: DecoderContext, re
 }
 
 const COMMA = 44
-const isBlank = (c: number | undefined): boolean => c === 32 || c === 9
 const isDigit = (c: number): boolean => c >= 48 && c <= 57
 
 /** `…-<YYYYMMDD>-<HHMMSS>-Slot<n>-In<m>.csv` */
@@ -286,12 +286,6 @@ const nameParts = (file: string | undefined): Record<string, string> => {
     ...(slot !== undefined && { slot }),
     ...(input !== undefined && { input }),
   }
-}
-
-const cellEnd = (bytes: Uint8Array, from: number, to: number): number => {
-  let p = from
-  while (p < to && bytes[p] !== 44) p++
-  return p
 }
 
 const missing = (key: string): string => `the header has no row "${key}": is this a WE7000 list file?`
