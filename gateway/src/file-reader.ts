@@ -8,7 +8,8 @@
  * offset. A file that no longer holds them there has begun anew, whatever its name, inode or size say.
  */
 import { createHash } from 'node:crypto'
-import type { FileHandle } from 'node:fs/promises'
+import { type FileHandle, open as openFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Checkpoint, Decoded, Decoder, DecoderContext, FileBytes, Resume, SeekDecoder } from '@penstock/formats'
 import { type Frame, formatNs, type LedgerLine, parseIsoNs } from '@penstock/frame'
 
@@ -70,6 +71,8 @@ export interface FileReader {
 }
 
 export interface FileReaderOptions {
+  /** Where the files are: an index that lies beside one is read from there. */
+  folder: string
   context: Omit<DecoderContext, 'file' | 'generation'>
   makeDecoder(context: DecoderContext, resume?: Resume): Decoder | SeekDecoder
 }
@@ -97,21 +100,42 @@ const hashAt = async (handle: FileHandle, position: number, length: number): Pro
 /** A file as a seeking decoder sees it: `size` as it was found, whatever is appended meanwhile. */
 export const bytesOf = (handle: FileHandle, size: number): FileBytes => ({
   size,
-  async read(from, to) {
-    const length = Math.max(0, Math.min(to, size) - from)
-    const bytes = Buffer.allocUnsafeSlow(length)
-    let filled = 0
-    while (filled < length) {
-      const { bytesRead } = await handle.read(bytes, filled, length - filled, from + filled)
-      if (bytesRead === 0) break
-      filled += bytesRead
-    }
-    return bytes.subarray(0, filled)
-  },
+  read: (from, to) => readRange(handle, from, Math.min(to, size)),
 })
 
+const readRange = async (handle: FileHandle, from: number, to: number): Promise<Uint8Array> => {
+  const length = Math.max(0, to - from)
+  const bytes = Buffer.allocUnsafeSlow(length)
+  let filled = 0
+  while (filled < length) {
+    const { bytesRead } = await handle.read(bytes, filled, length - filled, from + filled)
+    if (bytesRead === 0) break
+    filled += bytesRead
+  }
+  return bytes.subarray(0, filled)
+}
+
+/** The index that LabVIEW writes beside a TDMS file; undefined where there is none. Opened for each read, so that nothing is held open. */
+const indexBeside = async (file: string): Promise<FileBytes | undefined> => {
+  const path = `${file}_index`
+  const found = await stat(path).catch(() => undefined)
+  if (!found?.isFile()) return undefined
+  const { size } = found
+  return {
+    size,
+    async read(from, to) {
+      const handle = await openFile(path)
+      try {
+        return await readRange(handle, from, Math.min(to, size))
+      } finally {
+        await handle.close()
+      }
+    },
+  }
+}
+
 export const createFileReader = (options: FileReaderOptions): FileReader => {
-  const { context, makeDecoder } = options
+  const { context, folder, makeDecoder } = options
   // One buffer for all files: a decoder keeps no bytes beyond its push.
   let buffer = Buffer.alloc(0)
   const readAt = async (handle: FileHandle, position: number, length: number): Promise<Buffer> => {
@@ -208,7 +232,7 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
       if (!(await holds(progress(), handle, size))) return { more: false, changed: true }
       // The same value for the same bytes: what a decoder holds of them then serves the next pull, too.
       if (seekable?.handle !== handle || seekable.bytes.size !== size)
-        seekable = { handle, bytes: bytesOf(handle, size) }
+        seekable = { handle, bytes: { ...bytesOf(handle, size), index: () => indexBeside(join(folder, path ?? file)) } }
       const { more, ...decoded } = await seeking.pull(seekable.bytes, last, atNs)
       if (!more) seekable = undefined
       account(decoded)

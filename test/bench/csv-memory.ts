@@ -2,7 +2,9 @@
  * Reads one CSV file as the gateway does, in a process of its own, and tells the parent how it went: started with the path
  * of the file. Memory is told before the first byte is read, and as its largest while reading.
  */
+
 import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { createFileDecoder, formatSchema } from '@penstock/formats'
 
 export interface CsvMemory {
@@ -22,6 +24,7 @@ const miB = () => process.memoryUsage.rss() / 1024 / 1024
 const read = async (path: string): Promise<CsvMemory> => {
   const format = formatSchema.parse({ kind: 'csv', time: { column: 'time' } })
   const reader = createFileReader({
+    folder: dirname(path),
     context: {
       source: 'bench',
       site: 'lab',

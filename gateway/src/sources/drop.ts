@@ -405,6 +405,7 @@ export const dropGlob = (options: DropOptions): Glob => {
 
 const readerOf = (options: DropOptions): FileReader =>
   createFileReader({
+    folder: options.folder,
     context: {
       source: options.id,
       site: options.site,

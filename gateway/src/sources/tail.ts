@@ -293,6 +293,7 @@ export const openTail = (options: TailOptions, deps: SourceDeps): Source => {
 
 const readerOf = (options: TailOptions): FileReader =>
   createFileReader({
+    folder: options.folder,
     context: {
       source: options.id,
       site: options.site,
