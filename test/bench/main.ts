@@ -1,7 +1,8 @@
 /**
- * `pnpm bench [log] [csv] [lake] [influx] [path] [spool] [start] [tdms]`: each line a figure with its peer or physical limit of the same run.
+ * `pnpm bench [log] [csv] [lake] [influx] [path] [spool] [start] [tdms] [formats]`: each line a figure with its peer or physical limit of the same run.
  */
 import { benchCsv } from './csv.bench.ts'
+import { benchFormats } from './formats.bench.ts'
 import { benchInflux } from './influx.bench.ts'
 import { benchLake } from './lake.bench.ts'
 import { benchLog } from './log.bench.ts'
@@ -20,6 +21,7 @@ const benches: Record<string, (print: (line: string) => void) => Promise<void>> 
   spool: benchSpool,
   start: benchStart,
   tdms: benchTdms,
+  formats: benchFormats,
 }
 
 const named = process.argv.slice(2)
