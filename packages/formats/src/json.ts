@@ -9,7 +9,7 @@ import { type Json, LIMITS, type Reject } from '@penstock/frame'
 import * as z from 'zod'
 import type { Checkpoint, Decoded, Decoder, DecoderContext, Resume } from './decoder.ts'
 import { type Encoding, encodingOf, markBytesMax, mayBeMark } from './input.ts'
-import { parseExact, type ValuePath, valueAt, valuePath } from './json-value.ts'
+import { parseValues, type ValuePath, valueAt, valuePath } from './json-value.ts'
 import { createWalker, type WalkerState } from './json-walk.ts'
 import {
   columnsOrVectorsSchema,
@@ -104,6 +104,9 @@ export const createJson = (options: JsonOptions, context: DecoderContext, resume
   const place: RowPlace = { firstLine: 0, lastLine: 0, firstByte: 0, lastByte: 0 }
   let atNs: bigint | undefined
   let bytes: Uint8Array = new Uint8Array(0)
+  /** The same memory, for its text method. */
+  let view = Buffer.alloc(0)
+  const values: unknown[] = ways.map(() => undefined)
 
   const reject = (reason: string, start: number, end: number): void => {
     rowsRead++
@@ -114,8 +117,15 @@ export const createJson = (options: JsonOptions, context: DecoderContext, resume
     if (reason === undefined) rowsRead++
     return reason
   }
+  const parse = (text: string): unknown => {
+    try {
+      return parseValues(text, ways, values)
+    } catch (error) {
+      return error
+    }
+  }
   const readRecord = (start: number, end: number): void => {
-    const value = parse(decoder.decode(bytes.subarray(start, end)))
+    const value = parse(view.toString('utf8', start, end))
     if (value instanceof SyntaxError) {
       const where = `line ${place.firstLine}, column ${walker.column()}`
       reject(`the record that begins in ${where} is not JSON: ${value.message}`, start, end)
@@ -123,7 +133,7 @@ export const createJson = (options: JsonOptions, context: DecoderContext, resume
     else if ((typeof value !== 'object' || value === null) && !paths.includes('$')) {
       reject('the record is no object', start, end)
     } else {
-      const reason = readRow(ways.map(way => valueAt(value, way)))
+      const reason = readRow(values)
       if (reason !== undefined) reject(reason, start, end)
     }
   }
@@ -135,11 +145,11 @@ export const createJson = (options: JsonOptions, context: DecoderContext, resume
     }
     const length = Math.max(0, ...lists.map(list => list?.length ?? 0))
     for (let i = 0; i < length; i++) {
-      const values = lists.map(list => list?.[i])
-      const reason = readRow(values)
+      const ofRow = lists.map(list => list?.[i])
+      const reason = readRow(ofRow)
       if (reason === undefined) continue
       const text = new TextEncoder().encode(
-        JSON.stringify(Object.fromEntries(paths.map((path, k) => [path, values[k]]))),
+        JSON.stringify(Object.fromEntries(paths.map((path, k) => [path, ofRow[k]]))),
       )
       rowsRead++
       rejects.push(rejectOf(context, 'json', place, `value ${i + 1}: ${reason}`, text, 0, text.length, decoder))
@@ -172,6 +182,7 @@ export const createJson = (options: JsonOptions, context: DecoderContext, resume
     }
     const input = encoding.input(pushed.subarray(mark), last)
     bytes = input.bytes
+    view = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length)
     atNs = arrivedNs
     const end = walker.walk(bytes, last, offset, input.fileBytes)
     const used = last ? pushed.length - mark : input.fileBytes(0, end)
@@ -196,14 +207,6 @@ export const createJson = (options: JsonOptions, context: DecoderContext, resume
     offset = from.offset
   }
   return { push, checkpoint }
-}
-
-const parse = (text: string): unknown => {
-  try {
-    return parseExact(text)
-  } catch (error) {
-    return error
-  }
 }
 
 /** The lists of an object that holds columns; or why it holds none. */

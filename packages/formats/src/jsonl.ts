@@ -5,7 +5,8 @@
 import type { Json } from '@penstock/frame'
 import * as z from 'zod'
 import type { Decoder, DecoderContext, Resume } from './decoder.ts'
-import { parseExact, valueAt, valuePath } from './json-value.ts'
+import { createTextReader } from './input.ts'
+import { parseValues, valuePath } from './json-value.ts'
 import { createLineDecoder } from './line-decoder.ts'
 import {
   columnsOrVectorsSchema,
@@ -51,6 +52,7 @@ export type JsonlOptions = z.output<typeof jsonlSchema>
 export const createJsonl = (options: JsonlOptions, context: DecoderContext, resume?: Resume): Decoder => {
   const paths = [...new Set(fieldsOf(options).map(({ ref }) => String(ref)))]
   const ways = paths.map(valuePath)
+  const values: unknown[] = ways.map(() => undefined)
   const restored = (resume?.checkpoint.state as { format?: Json } | undefined)?.format
   // An empty cell is how a hole looks here, whatever else the options count as one.
   const nullTexts = [...new Set(['', ...options.nullTexts])]
@@ -58,29 +60,24 @@ export const createJsonl = (options: JsonlOptions, context: DecoderContext, resu
   const made = createRowReader(rowOptions, context, 'jsonl', paths, undefined, paths.length, restored)
   const rows = typeof made === 'string' ? undefined : made
   const records = rows && createRecordReader(rows, paths.length)
+  const textOf = createTextReader()
 
   const readLine = (text: string, place: RowPlace, atNs: bigint | undefined): string | undefined => {
     let value: unknown
     try {
-      value = parseExact(text)
+      value = parseValues(text, ways, values)
     } catch {
       return 'the line is not JSON'
     }
     if (typeof value !== 'object' || value === null) return 'the line is JSON but no object'
-    return records
-      ? records.read(
-          ways.map(way => valueAt(value, way)),
-          place,
-          atNs,
-        )
-      : String(made)
+    return records ? records.read(values, place, atNs) : String(made)
   }
   return createLineDecoder(
     {
       name: 'jsonl',
       encoding: options.encoding,
       line: (bytes, from, to, place, atNs, decoder) => {
-        const text = decoder.decode(bytes.subarray(from, to))
+        const text = textOf(bytes, from, to, decoder)
         return text.trim() !== '' && (readLine(text, place, atNs) ?? true)
       },
       flush: () => rows?.sink.flush() ?? [],

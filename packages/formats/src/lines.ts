@@ -4,8 +4,8 @@
  */
 import type { Json } from '@penstock/frame'
 import * as z from 'zod'
-import { createCells, setTexts } from './cells.ts'
 import type { Decoder, DecoderContext, Resume } from './decoder.ts'
+import { createTextReader } from './input.ts'
 import { createLineDecoder } from './line-decoder.ts'
 import {
   columnsSchema,
@@ -18,7 +18,9 @@ import {
   tagsSchema,
   timeSchema,
 } from './options.ts'
+import { createRecordReader } from './record.ts'
 import { createRowReader, type RowReader } from './row.ts'
+import type { RowPlace } from './series.ts'
 
 export const linesSchema = z
   .strictObject({
@@ -77,25 +79,23 @@ export const createLines = (options: LinesOptions, context: DecoderContext, resu
   const restored = (resume?.checkpoint.state as { format?: Json } | undefined)?.format
   const made = createRowReader(options, context, 'lines', groups, undefined, groups.length, restored)
   const rows: RowReader | undefined = typeof made === 'string' ? undefined : made
-  const found = createCells('utf-8')
+  const records = rows && createRecordReader(rows, groups.length)
+  const values: unknown[] = groups.map(() => '')
+  const textOf = createTextReader()
 
-  const readLine = (text: string): string | undefined => {
+  const readLine = (text: string, place: RowPlace, atNs: bigint | undefined): string | undefined => {
     const match = pattern.exec(text)
     if (!match) return 'the line does not match the pattern'
-    setTexts(
-      found,
-      groups.map(group => match.groups?.[group]),
-    )
-    return rows ? rows.readNumbers(found) : String(made)
+    for (let i = 0; i < groups.length; i++) values[i] = match.groups?.[groups[i] as string] ?? ''
+    return records ? records.read(values, place, atNs) : String(made)
   }
   return createLineDecoder(
     {
       name: 'lines',
       encoding: options.encoding,
       line: (bytes, from, to, place, atNs, decoder) => {
-        const text = decoder.decode(bytes.subarray(from, to))
-        if (text.trim() === '' || skip?.test(text)) return false
-        return readLine(text) ?? rows?.finish(found, place, atNs) ?? true
+        const text = textOf(bytes, from, to, decoder)
+        return text.trim() !== '' && !skip?.test(text) && (readLine(text, place, atNs) ?? true)
       },
       flush: () => rows?.sink.flush() ?? [],
       state: () => rows?.sink.state() ?? [],
