@@ -65,7 +65,7 @@ const wide = (name: string, markBytes: number): Encoding => ({
   markBytes,
   input: (bytes, last) => {
     const even = bytes.length - (bytes.length % 2)
-    const text = new globalThis.TextDecoder(name, { ignoreBOM: true }).decode(bytes.subarray(0, even))
+    const text = new TextDecoder(name, { ignoreBOM: true }).decode(bytes.subarray(0, even))
     const utf8 = new TextEncoder().encode(last && even < bytes.length ? `${text}\ufffd` : text)
     // UTF-16 units of UTF-8: one per character, two where it takes four bytes. Half a unit at the end counts its one byte.
     const fileBytes = (from: number, to: number): number => {
