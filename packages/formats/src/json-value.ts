@@ -1,9 +1,9 @@
 /** Values of a JSON text and where they stand in it, for the formats that are made of JSON. */
 
 const longNumber = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?=\s*(?:[,}\]]|$))/gs
-/** Whole numbers of 16 and more digits (epoch ns) do not fit a double: they are read as text. */
-const parseExact = (text: string): unknown =>
-  JSON.parse(text.replace(longNumber, part => (part.startsWith('"') ? part : `"${part}"`)))
+/** Parses a JSON text. Whole numbers of 16 and more digits (epoch ns) do not fit a double: they are read as text. Throws as JSON.parse does. */
+export const parseExact = (text: string): unknown =>
+  JSON.parse(/\d{16}/.test(text) ? text.replace(longNumber, part => (part.startsWith('"') ? part : `"${part}"`)) : text)
 
 /** A way into a value. `$` is the value itself; a key that holds dots itself wins over its parts. */
 export interface ValuePath {
