@@ -2,7 +2,6 @@
  * Reads one CSV file as the gateway does, in a process of its own, and tells the parent how it went: started with the path
  * of the file. Memory is told before the first byte is read, and as its largest while reading.
  */
-
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createFileDecoder, formatSchema } from '@penstock/formats'
