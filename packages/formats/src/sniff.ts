@@ -16,7 +16,7 @@ import { draftJsonDocument, draftJsonl } from './sniff/json-text.ts'
 import { draftLines } from './sniff/lines-text.ts'
 import { deviceOf, patternOf } from './sniff/names.ts'
 import { presetDraft, withMeaning } from './sniff/presets.ts'
-import type { Draft, Hints, Proposal, SniffInput } from './sniff/proposal.ts'
+import type { Doubt, Draft, Hints, Proposal, SniffInput } from './sniff/proposal.ts'
 import { type Sample, takeSample, wholeLines } from './sniff/sample.ts'
 import { signatureOf } from './sniff/signature.ts'
 import { scoreOf, type Trial, type TrialBytes, tryDraft } from './sniff/trial.ts'
@@ -35,6 +35,7 @@ const proposalsMax = 4
 /** Below this a draft reads nothing of use. */
 const scoreMin = 0.05
 const linesMax = 20_000
+const doubtsMax = 40
 /** A table of this score is one: its lines are not looked at as texts. */
 const tableScoreMin = 0.45
 
@@ -140,14 +141,7 @@ const proposalOf = (
 ): Proposal => {
   const device = draft.device ?? deviceOf(input.name)
   const local = zoneFindings(draft, zone, text, encoding?.label)
-  const doubts = [...(encoding?.doubts ?? []), ...draft.doubts, ...local.doubts]
-  if (trial.rejects > 0 && trial.firstReject) {
-    const { origin, reason } = trial.firstReject
-    doubts.push({
-      path: ['format'],
-      text: `${trial.rejects} of ${trial.rows + trial.rejects} rows of the sample are rejects, the first in line ${origin.firstLine ?? 0}: ${reason}`,
-    })
-  }
+  const doubts = [...(encoding?.doubts ?? []), ...rejectDoubts(trial), ...local.doubts, ...draft.doubts]
   return {
     format: draft.format,
     source: {
@@ -157,8 +151,18 @@ const proposalOf = (
       stream: draft.stream,
       ...(zone !== undefined && { zone }),
     },
-    doubts,
+    doubts:
+      doubts.length <= doubtsMax ? doubts : [...doubts.slice(0, doubtsMax), moreDoubts(doubts.length - doubtsMax)],
     findings: [...(encoding ? [encoding.finding] : []), ...draft.findings, ...local.findings],
     confidence: Math.round(Math.min(1, score) * 100) / 100,
   }
+}
+
+const moreDoubts = (n: number): Doubt => ({ path: ['format'], text: `${n} more doubts of this kind are left out here` })
+
+const rejectDoubts = ({ rows, rejects, firstReject }: Trial): Doubt[] => {
+  if (rejects === 0 || !firstReject) return []
+  const { origin, reason } = firstReject
+  const text = `${rejects} of ${rows + rejects} rows of the sample are rejects, the first in line ${origin.firstLine ?? 0}: ${reason}`
+  return [{ path: ['format'], text }]
 }

@@ -223,6 +223,8 @@ export const planFields = (fields: readonly Field[], hints: Hints, decimals: boo
   const nullTexts = new Set<string>()
   const left: string[] = []
   const units: string[] = []
+  const few: { name: string; values: string }[] = []
+  const zeroOne: { name: string; values: string }[] = []
   let typed = 0
   let kept = 0
   for (const [index, field] of fields.entries()) {
@@ -245,8 +247,13 @@ export const planFields = (fields: readonly Field[], hints: Hints, decimals: boo
     kept++
     if (type !== 'text') typed++
     if (settings.unit !== undefined) units.push(`${name} ${String(settings.unit)}`)
-    doubts.push(...columnDoubts(name, field, guess, type, decimal))
+    doubts.push(...columnDoubts(name, field, guess, decimal))
+    const values = fewTexts(field, guess, type)
+    if (values.length > 0) few.push({ name, values: values.join(', ') })
+    if (isZeroOne(field, guess, type))
+      zeroOne.push({ name, values: [...guess.distinct].filter(Boolean).sort().join(' and ') })
   }
+  doubts.push(...zeroOneDoubt(zeroOne), ...fewTextsDoubt(few))
   if (left.length > 0)
     findings.push({
       what: 'columns',
@@ -275,35 +282,67 @@ const isAmbiguousNull = (text: string, guesses: readonly ColumnGuess[]): boolean
     guess => guess.type === 'text' && !guess.empty && !guess.nullTexts.includes(text) && guess.distinct.has(text),
   )
 
-const columnDoubts = (name: string, field: Field, guess: ColumnGuess, type: string, decimal: '.' | ','): Doubt[] => {
+const columnDoubts = (name: string, field: Field, guess: ColumnGuess, decimal: '.' | ','): Doubt[] => {
   const path = ['format', 'columns', name]
   const doubts: Doubt[] = guess.doubts.map(text => ({ path, text: `"${name}": ${text}` }))
   if (guess.type === 'float' || guess.type === 'int') {
     for (const text of sentinelDoubts(field.texts, guess.decimal ?? decimal))
       doubts.push({ path, text: `"${name}": ${text}` })
   }
-  if (type === 'int') {
-    const values = [...guess.distinct].filter(text => text !== '')
-    if (values.length > 0 && values.every(text => text === '0' || text === '1') && field.texts.length > 3) {
-      doubts.push({ path, text: `"${name}" holds only ${values.sort().join(' and ')}: say bool if it is on and off` })
-    }
-  }
-  if (
-    type === 'text' &&
-    guess.distinct.size <= 12 &&
-    field.texts.length >= 6 &&
-    guess.distinct.size <= field.texts.length / 3
-  ) {
-    const values = [...guess.distinct].filter(text => text !== '').slice(0, 4)
-    if (values.length > 0 && values.every(text => text.length <= 40)) {
-      doubts.push({
-        path,
-        text: `"${name}" repeats few texts (${values.join(', ')}): if it names a device or site, put it under tags`,
-      })
-    }
-  }
   return doubts
 }
+
+/** Whether a column of whole numbers may be one of on and off. */
+const isZeroOne = (field: Field, guess: ColumnGuess, type: string): boolean => {
+  const values = [...guess.distinct].filter(text => text !== '')
+  return (
+    type === 'int' && field.texts.length > 3 && values.length > 0 && values.every(text => text === '0' || text === '1')
+  )
+}
+
+/** Texts that come again and again, as names of devices and sites do. */
+const fewTexts = (field: Field, guess: ColumnGuess, type: string): string[] => {
+  const { size } = guess.distinct
+  if (type !== 'text' || size > 12 || field.texts.length < 6 || size > field.texts.length / 3) return []
+  const values = [...guess.distinct].filter(text => text !== '').slice(0, 4)
+  return values.every(text => text.length <= 40) ? values : []
+}
+
+const zeroOneDoubt = (columns: readonly { name: string; values: string }[]): Doubt[] => {
+  const [first] = columns
+  if (!first) return []
+  if (columns.length === 1) {
+    return [
+      {
+        path: ['format', 'columns', first.name],
+        text: `"${first.name}" holds only ${first.values}: say bool if it is on and off`,
+      },
+    ]
+  }
+  return [
+    { path: ['format', 'columns'], text: `${nameList(columns)} hold only 0 and 1: say bool where they are on and off` },
+  ]
+}
+
+const fewTextsDoubt = (columns: readonly { name: string; values: string }[]): Doubt[] => {
+  const [first] = columns
+  if (!first) return []
+  const what = 'names a device or site, put it under tags'
+  if (columns.length === 1) {
+    return [
+      {
+        path: ['format', 'columns', first.name],
+        text: `"${first.name}" repeats few texts (${first.values}): if it ${what}`,
+      },
+    ]
+  }
+  return [{ path: ['format', 'columns'], text: `${nameList(columns)} repeat few texts: if one of them ${what}` }]
+}
+const nameList = (columns: readonly { name: string }[]): string =>
+  `${columns
+    .slice(0, 8)
+    .map(({ name }) => `"${name}"`)
+    .join(', ')}${columns.length > 8 ? `, … (${columns.length})` : ''}`
 
 /** Rows of one series at equal times would replace each other. */
 const sameTimes = (fields: readonly Field[], clock: ClockGuess, tags: Tags): { keep: boolean; doubts: Doubt[] } => {
