@@ -8,7 +8,7 @@
  * flagged, for the server knows but one. The place of each series is its cursor: durable with the rows before it.
  */
 import { STATUS_DST_AMBIGUOUS } from '@penstock/formats'
-import { type Frame, type Json, MS_PER_DAY, MS_PER_HOUR, type Reject, type Zone } from '@penstock/frame'
+import type { Frame, Json, Reject } from '@penstock/frame'
 import { createAlarm } from '../../alarm.ts'
 import { mergeFrames } from '../../frame-merger.ts'
 import { type HttpAnswer, HttpProblem } from '../../http-request.ts'
@@ -27,8 +27,7 @@ import {
   timeValues,
   withStatus,
 } from './asking.ts'
-
-const stepMsOf = { minute: 60_000, hour: MS_PER_HOUR, day: MS_PER_DAY }
+import { endOf, localMs, localText, startsOf, stepMsOf } from './steps.ts'
 
 const limits = {
   /** Requests of one round, of which at most so many for one series. */
@@ -68,27 +67,22 @@ interface Ask {
   result?: { answer: HttpAnswer } | { problem: HttpProblem }
 }
 
-export async function* walk(
-  options: Settings & { walk: NonNullable<Settings['walk']> },
-  all: readonly Series[],
-  asking: Asking,
-  troubles: Troubles,
-  deps: SourceDeps,
-  resume: Cursor,
-  signal: AbortSignal,
-  heard: () => void,
-): AsyncGenerator<Batch> {
-  const { parallelMax, retryMsMax } = options
-  const { delayMs, notYetMs, notFound, again } = options.walk
-  const stepMs = stepMsOf[options.walk.step]
-  const nowMs = () => deps.now().getTime()
-  const host = new URL(options.url).host
-  const walkers = all.map(series => walkerOf(series, options.walk.start, resume[cursorKey(series)]))
-  // Nothing may be due for a day: it was heard in an earlier life.
-  if (walkers.some(walker => walker.known)) heard()
-  const againAt = () =>
-    again ? Math.floor(nowMs() / again.everyMs) * again.everyMs + again.everyMs : Number.POSITIVE_INFINITY
-  const alarm = createAlarm()
+/** What all parts of a walk know. */
+interface Walk {
+  options: Settings & { walk: NonNullable<Settings['walk']> }
+  asking: Asking
+  troubles: Troubles
+  host: string
+  stepMs: number
+  nowMs(): number
+  /** The server has answered. */
+  heard(): void
+  signal: AbortSignal
+}
+
+/** Which steps are due, and what the server says of them. */
+const createAsker = ({ options, asking, stepMs, nowMs, heard, signal }: Walk) => {
+  const { delayMs, notYetMs, notFound } = options.walk
 
   /** The steps from a local time on that are over, without those that the clocks skip. */
   const stepsOf = (walker: Walker, from: number, stepsMax: number): Ask[] => {
@@ -124,7 +118,7 @@ export async function* walk(
     let isDown = false
     const isEnough = () =>
       signal.aborted || isDown || bytes >= limits.roundBytesMax || performance.now() - began >= limits.roundMsMax
-    await inParallel(asks, parallelMax, isEnough, async ask => {
+    await inParallel(asks, options.parallelMax, isEnough, async ask => {
       if (failed.has(ask.walker)) return
       await askOne(ask)
       if (isGood(ask)) bytes += ask.result.answer.body.length
@@ -136,6 +130,27 @@ export async function* walk(
   const isLongOver = (ask: Ask): boolean => nowMs() - ask.dueMs >= notYetMs
   /** The server has nothing for a time of a series that it knows, and that is what it means. */
   const isSkipped = (ask: Ask): boolean => notFound === 'skip' && ask.walker.known && isNotFound(ask) && isLongOver(ask)
+
+  return { stepsOf, askOne, askAll, isLongOver, isSkipped }
+}
+type Asker = ReturnType<typeof createAsker>
+
+/** What one round has brought: rows, rejects, and the places of the series behind them. */
+const createRounds = ({ options, asking, stepMs }: Walk) => {
+  const { again } = options.walk
+
+  const cursorOf = (walker: Walker): Json => {
+    if (again) {
+      const oldest = localText(walker.next - again.steps * stepMs)
+      for (const key of walker.last.keys()) if (key < oldest) walker.last.delete(key)
+    }
+    return {
+      from: options.walk.start,
+      next: localText(walker.next),
+      known: walker.known,
+      ...(again && { last: Object.fromEntries(walker.last) }),
+    }
+  }
 
   const round = () => {
     const frames: Frame[] = []
@@ -166,20 +181,15 @@ export async function* walk(
       },
     }
   }
-  type Round = ReturnType<typeof round>
+  return round
+}
+type Round = ReturnType<ReturnType<typeof createRounds>>
 
-  const cursorOf = (walker: Walker): Json => {
-    if (again) {
-      const oldest = localText(walker.next - again.steps * stepMs)
-      for (const key of walker.last.keys()) if (key < oldest) walker.last.delete(key)
-    }
-    return {
-      from: options.walk.start,
-      next: localText(walker.next),
-      known: walker.known,
-      ...(again && { last: Object.fromEntries(walker.last) }),
-    }
-  }
+/** Whose fault it is that a step brought nothing, and how long to leave server and series alone. */
+const createJudge = (walking: Walk, { stepsOf, askOne, isLongOver }: Asker) => {
+  const { options, troubles, host, stepMs } = walking
+  const { retryMsMax } = options
+  const { notFound } = options.walk
 
   const server = { failures: 0, heldUntilMs: 0 }
   /** It cannot be reached, or asks to be left alone: nobody is asked for. */
@@ -250,12 +260,48 @@ export async function* walk(
     return false
   }
 
+  return {
+    settleFailure,
+    answered(walker: Walker): void {
+      walker.known = true
+      walker.failures = 0
+      server.failures = 0
+      troubles.set('server', undefined)
+      troubles.set(walker.series.key, undefined)
+    },
+    /** For how long nobody may be asked for it. */
+    heldMs: (walker: Walker) => Math.max(walker.heldUntilMs, server.heldUntilMs) - performance.now(),
+  }
+}
+
+export async function* walk(
+  options: Walk['options'],
+  all: readonly Series[],
+  asking: Asking,
+  troubles: Troubles,
+  deps: SourceDeps,
+  resume: Cursor,
+  signal: AbortSignal,
+  heard: () => void,
+): AsyncGenerator<Batch> {
+  const { delayMs, again } = options.walk
+  const stepMs = stepMsOf[options.walk.step]
+  const nowMs = () => deps.now().getTime()
+  const walking = { options, asking, troubles, host: new URL(options.url).host, stepMs, nowMs, heard, signal }
+  const asker = createAsker(walking)
+  const { stepsOf, askAll, isSkipped } = asker
+  const round = createRounds(walking)
+  const { settleFailure, answered, heldMs } = createJudge(walking, asker)
+  const walkers = all.map(series => walkerOf(series, options.walk.start, resume[cursorKey(series)]))
+  // Nothing may be due for a day: it was heard in an earlier life.
+  if (walkers.some(walker => walker.known)) heard()
+  const againAt = () =>
+    again ? Math.floor(nowMs() / again.everyMs) * again.everyMs + again.everyMs : Number.POSITIVE_INFINITY
+  const alarm = createAlarm()
+
   /** New steps of all series, one rank of all series before the next rank. */
   const newSteps = (): Ask[] => {
-    if (server.heldUntilMs > performance.now()) return []
-    const lists = walkers
-      .filter(w => w.heldUntilMs <= performance.now())
-      .map(w => stepsOf(w, w.next, limits.seriesAsksMax))
+    const lists = walkers.filter(w => heldMs(w) <= 0).map(w => stepsOf(w, w.next, limits.seriesAsksMax))
     const asks: Ask[] = []
     for (let rank = 0; rank < limits.seriesAsksMax; rank++) {
       for (const list of lists) {
@@ -273,11 +319,7 @@ export async function* walk(
       const { walker } = ask
       if (ended.has(walker)) continue
       if (isGood(ask)) {
-        walker.known = true
-        walker.failures = 0
-        server.failures = 0
-        troubles.set('server', undefined)
-        troubles.set(walker.series.key, undefined)
+        answered(walker)
         into.take(ask, ask.result.answer)
         into.pass(walker, ask.local)
         continue
@@ -326,29 +368,11 @@ export async function* walk(
     if (batch) yield batch
     else {
       const restMs = walkers.map(w => {
-        const heldMs = Math.max(w.heldUntilMs, server.heldUntilMs) - performance.now()
-        return Math.max(heldMs, endOf(w.series.zone, w.next, stepMs) + delayMs - nowMs())
+        return Math.max(heldMs(w), endOf(w.series.zone, w.next, stepMs) + delayMs - nowMs())
       })
       await alarm.wait(Math.max(1, Math.min(limits.waitPieceMsMax, correctMs - nowMs(), ...restMs)), signal)
     }
   }
-}
-
-/** UTC at which a local step begins: twice where the clocks repeat it, never where they skip all of it. */
-const startsOf = (zone: Zone, local: number, stepMs: number): number[] => {
-  const found = zone.fromLocalMs(local)
-  if (found.length > 0) return stepMs > MS_PER_HOUR ? found.slice(0, 1) : found
-  if (stepMs > MS_PER_HOUR) return [zone.dayStartMs(local - zone.offsetMs(local) + stepMs / 2)]
-  // Clocks that go forward by half an hour leave the other half of this one.
-  const [late] = zone.fromLocalMs(local + stepMs - 60_000)
-  return late === undefined ? [] : [zone.hourStartMs(late)]
-}
-/** UTC at which it is over, for the last time. */
-const endOf = (zone: Zone, local: number, stepMs: number): number => {
-  if (stepMs > MS_PER_HOUR) return startsOf(zone, local + stepMs, stepMs)[0] ?? 0
-  const starts = startsOf(zone, local, stepMs)
-  const last = starts.at(-1) ?? local - zone.offsetMs(local - MS_PER_DAY)
-  return starts.length === 0 ? last : last + stepMs
 }
 
 const isGood = (ask: Ask): ask is Ask & { result: { answer: HttpAnswer } } =>
@@ -360,10 +384,6 @@ const isServerGone = ({ result }: Ask): boolean =>
   result !== undefined && ('problem' in result ? result.problem.isUnreachable : isUnavailable(result.answer))
 
 const cursorKey = (series: Series): string => `walk:${series.key}`
-/** "2024-07-01T09:00", also in the order of time. */
-const localText = (local: number): string => new Date(local).toISOString().slice(0, 16)
-const localMs = (text: string): number => Date.parse(`${text}Z`)
-
 /** Where the series stood; from the start again where the start is earlier than it was. */
 const walkerOf = (series: Series, start: string, state: Json | undefined): Walker => {
   const had =
