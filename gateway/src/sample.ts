@@ -69,7 +69,9 @@ export interface SampleReport extends SampleTotals {
   ms: number
 }
 
-const limits = { recordBytesMax: 1024 * 1024, pushBytesMax: 512 * 1024 }
+const limits = { recordBytesMax: 1024 * 1024, pushBytesMax: 512 * 1024, growingBytesMax: 64 * 1024 * 1024 }
+/** As a sniffed source says it, where rows wait for the end of the file. */
+const finishMs = '10 min'
 
 export const readSample = async (request: SampleRequest): Promise<SampleReport> => {
   const began = performance.now()
@@ -89,7 +91,7 @@ export const readSample = async (request: SampleRequest): Promise<SampleReport> 
   return {
     proposals,
     ...(reason !== undefined && { reason }),
-    ...(best && (await written(request, best))),
+    ...(best && format && (await written(request, best, format, collector.result().rowsRead))),
     ...collector.result(),
     bytesRead,
     bytes: file.size,
@@ -128,10 +130,34 @@ export const sourceId = (name: string): string => {
 /** A source as it stands in a configuration. */
 export type SourceEntry = { id: string; kind: string } & { [key: string]: Json }
 
-const written = async (request: SampleRequest, best: Proposal) => {
-  const source = sourceOf(request, best)
-  const remarks = [...remarksOf(request, best), ...(await openLineRemark(request, best))]
+const written = async (request: SampleRequest, best: Proposal, format: FormatOptions, rows: number) => {
+  const waiting = rows - (await rowsWhileGrowing(request, best, format, rows))
+  const rest = waiting > 0 ? { finishMs } : {}
+  const { format: read, ...head } = sourceOf(request, best)
+  const source: SourceEntry = { ...head, ...rest, format: read } as SourceEntry
+  const remarks = [
+    ...remarksOf(request, best),
+    ...(await openLineRemark(request, best)),
+    ...(waiting > 0
+      ? [{ path: ['finishMs'], text: `${waiting} of ${rows} rows are read when the file has rested so long` }]
+      : []),
+  ]
   return { source, remarks, yaml: sourceYaml(source, remarks) }
+}
+
+/**
+ * How many of the rows a tail would read without knowing that the file is complete: of formats that are read by seeking
+ * some wait for what a later part of the file may say of them.
+ */
+const rowsWhileGrowing = async (request: SampleRequest, best: Proposal, format: FormatOptions, rows: number) => {
+  const isWhole = endOf(request) === request.file.size && request.file.size <= limits.growingBytesMax
+  if (best.source.kind !== 'tail' || !isWhole) return rows
+  const decoder = createFileDecoder(format, contextOf(request, best, request.zone))
+  if (!('pull' in decoder)) return rows
+  const seen = createSampleCollector({ rowsMax: 0, rejectsMax: 0 }, () => request.zone)
+  const { also, onProgress, ...again } = request
+  await pullAll(decoder, { ...again, last: false }, seen)
+  return seen.result().rowsRead
 }
 
 /** Kinds of text whose last line is a row only when its end has come. */

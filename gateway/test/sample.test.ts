@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { type FileBytes, formatSchema } from '@penstock/formats'
 import { describe, expect, it } from 'vitest'
 import { readSample, type SampleRequest, sourceId } from '../src/sample.ts'
@@ -130,6 +131,17 @@ describe('a sample that is sniffed', () => {
     const report = await readSample(requestOf(table(3).trimEnd()))
     expect(report.remarks?.some(({ text }) => text.includes('finishMs'))).toBe(true)
     expect((await readSample(requestOf(table(3)))).remarks?.some(({ text }) => text.includes('finishMs'))).toBe(false)
+  })
+
+  it('is read when it rests, where rows wait for what a later part of the file may say of them', async () => {
+    const folder = new URL('../../packages/formats/test/fixtures/tdms/', import.meta.url)
+    const read = async (name: string) => {
+      const bytes = await readFile(new URL(name, folder))
+      const file: FileBytes = { size: bytes.length, read: async (from, to) => new Uint8Array(bytes.subarray(from, to)) }
+      return (await readSample({ ...requestOf(''), name, file })).source
+    }
+    expect(await read('not-scaled.tdms')).toMatchObject({ kind: 'tail', finishMs: '10 min' })
+    expect(await read('bench-groups.tdms')).not.toHaveProperty('finishMs')
   })
 
   it('says why nothing fits', async () => {

@@ -100,7 +100,7 @@ const headOf = async (
       rejectsMax: 1,
       readBytesMax: isWhole ? limits.wholeBytesMax : limits.readBytesMax,
       // A line that is cut by the limit, or still being written, is no reject.
-      ...(!isWhole && source.kind === 'tail' && { last: false }),
+      ...(!isWhole && source.kind === 'tail' && source.finishMs === undefined && { last: false }),
       recordBytesMax: source.recordBytesMax,
       nowMs: nowMs(),
       signal,
