@@ -162,14 +162,16 @@ export const createPageApp = (deps: PageAppDeps): Hono => {
       throw new ProblemError(415, 'unsupported-media-type', 'Send the file as application/octet-stream.')
     }
     const { rowsMax, rejectsMax, readBytesMax, readMsMax } = sampleLimits
-    const late = AbortSignal.timeout(readMsMax)
-    const signal = AbortSignal.any([c.req.raw.signal, late])
     const where = { name, site, device, stream, zone: zone ?? deps.zone, zoneIsGiven: zone !== undefined }
     const limits = { rowsMax, rejectsMax, readBytesMax, ...(part && { last: false }) }
+    const late = new AbortController()
+    const timer = setTimeout(() => late.abort(), readMsMax)
+    const signal = AbortSignal.any([c.req.raw.signal, late.signal])
     const report = await deps.uploads
       .receive(c.req.raw.body, file => deps.readSample({ ...where, ...limits, file, signal }))
+      .finally(() => clearTimeout(timer))
       .catch(error => {
-        if (!late.aborted) throw error
+        if (!late.signal.aborted) throw error
         const detail = `The file takes longer than ${readMsMax / 1000} s to read: try \`penstock-gateway sniff\` on its machine.`
         throw new ProblemError(503, 'not-ready', detail)
       })

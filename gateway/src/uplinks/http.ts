@@ -5,6 +5,7 @@
 import { encodeStatus, receiptSchema, type Status } from '@penstock/frame'
 import * as z from 'zod'
 import { createReceiptQueue } from '../receipt-queue.ts'
+import { withTimeLimit } from '../time-limit.ts'
 import type { Link, Uplink } from '../uplink.ts'
 
 export interface HttpUplinkOptions {
@@ -17,6 +18,12 @@ export interface HttpUplinkOptions {
   requestMsMax?: number
 }
 
+/** An answer, read to its end within the time limit. */
+interface Answer {
+  status: number
+  headers: Headers
+  text: string
+}
 const answerCharsMax = 500
 const problemSchema = z.object({ detail: z.string().optional(), receipt: receiptSchema.optional() })
 
@@ -37,16 +44,13 @@ export const createHttpUplink = ({ gateway, url, token, requestMsMax = 30_000 }:
       query: Record<string, string>,
       body: Uint8Array,
       outer?: AbortSignal,
-    ): Promise<Response> => {
+    ): Promise<Answer> => {
       const target = new URL(path, base)
       target.search = new URLSearchParams({ gateway, ...query }).toString()
-      const signals = [stop.signal, AbortSignal.timeout(requestMsMax), ...(outer ? [outer] : [])]
       try {
-        return await fetch(target, {
-          method: 'POST',
-          headers,
-          body: body as Uint8Array<ArrayBuffer>,
-          signal: AbortSignal.any(signals),
+        return await withTimeLimit([stop.signal, ...(outer ? [outer] : [])], requestMsMax, async signal => {
+          const answer = await fetch(target, { method: 'POST', headers, body: body as Uint8Array<ArrayBuffer>, signal })
+          return { status: answer.status, headers: answer.headers, text: await answer.text() }
         })
       } catch (error) {
         // fetch says "fetch failed"; what a person can act on stands in its cause.
@@ -56,11 +60,10 @@ export const createHttpUplink = ({ gateway, url, token, requestMsMax = 30_000 }:
         })
       }
     }
-    const refused = async (answer: Response): Promise<Error> => {
-      const text = await answer.text().catch(() => '')
+    const refused = ({ status, text }: Answer): Error => {
       const problem = problemSchema.safeParse(parse(text))
       const said = (problem.success && problem.data.detail) || text.slice(0, answerCharsMax)
-      return new Error(`${new URL(base).host} answered ${answer.status}${said === '' ? '' : `: ${said}`}`)
+      return new Error(`${new URL(base).host} answered ${status}${said === '' ? '' : `: ${said}`}`)
     }
 
     // One request at a time: the order of arrival is the order of the numbers.
@@ -72,11 +75,11 @@ export const createHttpUplink = ({ gateway, url, token, requestMsMax = 30_000 }:
         return push({ epoch, through: Number.isSafeInteger(through) ? through : seq })
       }
       if (answer.status === 409) {
-        const problem = problemSchema.safeParse(parse(await answer.text()))
+        const problem = problemSchema.safeParse(parse(answer.text))
         const receipt = problem.success ? problem.data.receipt : undefined
         if (receipt) return push({ epoch: receipt.epoch, through: receipt.through, resend: true })
       }
-      throw await refused(answer)
+      throw refused(answer)
     }
 
     const link: Link = {
@@ -86,8 +89,8 @@ export const createHttpUplink = ({ gateway, url, token, requestMsMax = 30_000 }:
       },
       async status(status: Status) {
         const answer = await post('v1/status', {}, encodeStatus(status))
-        if (!answer.ok) throw await refused(answer)
-        const receipt = receiptSchema.parse(await answer.json())
+        if (answer.status !== 200) throw refused(answer)
+        const receipt = receiptSchema.parse(JSON.parse(answer.text))
         push({ epoch: receipt.epoch, through: receipt.through })
       },
       receipts: receipts.read,
