@@ -14,6 +14,7 @@ import { HistorianUnavailableError } from './historian.ts'
 import { didYouMean, ProblemError, problemResponse } from './problem.ts'
 import { checkAccess } from './routes/access.ts'
 import { countRoutes } from './routes/counts.ts'
+import { coverageRoutes } from './routes/coverage.ts'
 import { eventRoutes } from './routes/events.ts'
 import { flagRoutes } from './routes/flags.ts'
 import { frameRoutes } from './routes/frames.ts'
@@ -49,6 +50,7 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
   siteRoutes(app, deps)
   readingRoutes(app, deps)
   countRoutes(app, deps)
+  coverageRoutes(app, deps)
   gatewayRoutes(app, deps)
   recordRoutes(app, deps)
   lineageRoutes(app, deps)

@@ -14,6 +14,7 @@ export const openApiDocument = async (version: string): Promise<unknown> => {
     historian: { read: never, streams: never, readAggregates: never },
     sites: createSites([]),
     records: { rejects: never, ledger: never, ledgerTotals: never, losses: never, totals: never, framesAt: never },
+    evidence: { feeds: never, nearRejects: never, nearLosses: never, rejectsSince: never },
     live: { gateways: never, latest: never, subscribe: never, stats: never },
     ingest: never,
     receipt: never,

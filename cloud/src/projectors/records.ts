@@ -12,6 +12,7 @@ import { crc32 } from 'node:zlib'
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api'
 import { EXIT, type LedgerLine, type Origin, type Reject, UserError } from '@penstock/frame'
 import type { JournalEntry, Projector } from '../projector.ts'
+import { createEvidence, type Evidence } from './records/evidence.ts'
 import {
   appendFrames,
   type FramePlace,
@@ -74,6 +75,8 @@ export interface LedgerQuery {
 }
 
 export interface Records extends Projector {
+  /** What proves the cause of a gap. */
+  evidence: Evidence
   /** Frames of the journal that may hold the row of this series and time, latest first. */
   framesAt(query: LineageQuery): Promise<FramePlace[]>
   /** Newest first. */
@@ -163,6 +166,7 @@ export const openRecords = async (file: string, options: { memoryMbMax?: number 
 
   return {
     name: 'records',
+    evidence: createEvidence(all),
     cursor: async () => cursor,
     apply: entries => inTurn(() => apply(entries)),
     refuse: (source, rejects, seq, atMs) =>
