@@ -60,6 +60,7 @@ describe('system routes', () => {
           '/v1/flags',
           '/v1/counts',
         ],
+        ...['/v1/coverage', '/v1/gaps'],
         ...['/v1/gateways', '/v1/rejects', '/v1/ledger', '/v1/losses', '/v1/frames', '/v1/status', '/v1/events'],
       ].sort(),
     )
