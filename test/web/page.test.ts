@@ -26,6 +26,7 @@ const buildPage = async (outDir: string): Promise<void> => {
   const build = spawn(process.execPath, [vite, 'build', '--outDir', outDir, '--emptyOutDir', '--logLevel', 'warn'], {
     cwd: web,
     stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, NODE_ENV: 'production' },
   })
   const [code] = (await once(build, 'exit')) as [number | null]
   if (code !== 0) throw new Error(`the page does not build: vite ended with ${code}`)
