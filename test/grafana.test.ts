@@ -208,6 +208,7 @@ describe.skipIf(!influxd || !hasCounts)('the dashboards on influxd and on the la
       ...{ ingest: async () => ({ epoch: '', through: 0 }), receipt, status() {}, access: { hosts: [] }, log: quiet },
       writes: { lines: async () => {}, posted: async () => {}, mapping: lineMappingSchema.parse({}) },
       journalStats: () => ({ oldestSeq: 1, nextSeq: 1, bytes: 0, lostEntries: 0 }),
+      journalEntry: async () => ({ gone: 'trimmed' }),
       readiness: () => ({ ready: true, reasons: [] }),
     })
     const local = { incoming: { socket: { remoteAddress: '127.0.0.1' } } }

@@ -15,9 +15,11 @@ import { didYouMean, ProblemError, problemResponse } from './problem.ts'
 import { checkAccess } from './routes/access.ts'
 import { countRoutes } from './routes/counts.ts'
 import { eventRoutes } from './routes/events.ts'
+import { flagRoutes } from './routes/flags.ts'
 import { frameRoutes } from './routes/frames.ts'
 import { gatewayRoutes } from './routes/gateways.ts'
 import { influxQlRoutes } from './routes/influxql.ts'
+import { lineageRoutes } from './routes/lineage.ts'
 import { postedReadingRoutes } from './routes/posted-readings.ts'
 import { readingRoutes } from './routes/readings.ts'
 import { recordRoutes } from './routes/records.ts'
@@ -49,6 +51,8 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
   countRoutes(app, deps)
   gatewayRoutes(app, deps)
   recordRoutes(app, deps)
+  lineageRoutes(app, deps)
+  flagRoutes(app, deps)
   frameRoutes(app, deps)
   writeRoutes(app, deps)
   postedReadingRoutes(app, deps)

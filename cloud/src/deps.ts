@@ -6,6 +6,7 @@ import type { Registry } from 'prom-client'
 import type { GatewayCredential } from './config.ts'
 import type { Historian } from './historian.ts'
 import type { Ingest } from './ingest.ts'
+import type { ReadEntry } from './journal-entry.ts'
 import type { LineMapping } from './lines.ts'
 import type { Live } from './projectors/live.ts'
 import type { Records } from './projectors/records.ts'
@@ -14,7 +15,7 @@ import type { Sites } from './sites.ts'
 export interface AppDeps {
   historian: Pick<Historian, 'read' | 'streams' | 'readAggregates'>
   sites: Sites
-  records: Pick<Records, 'rejects' | 'ledger' | 'ledgerTotals' | 'losses' | 'totals'>
+  records: Pick<Records, 'rejects' | 'ledger' | 'ledgerTotals' | 'losses' | 'totals' | 'framesAt'>
   live: Pick<Live, 'gateways' | 'latest' | 'subscribe' | 'stats'>
   /** `ingest.frames`: resolves with the receipt once the journal has the entry. Rejects where the journal fails. */
   ingest(gateway: string, epoch: string, seq: number, body: Uint8Array): Promise<Receipt>
@@ -25,6 +26,8 @@ export interface AppDeps {
   /** A gateway's status that came by HTTP; what MQTT's status topic does. */
   status(gateway: string, status: Status): void
   journalStats(): Pick<LogStats, 'bytes' | 'oldestSeq' | 'nextSeq' | 'lostEntries'>
+  /** One entry of the journal, decoded. */
+  journalEntry: ReadEntry
   /** `ready: false` while projections are replaying or behind, each reason in one sentence. */
   readiness(): { ready: boolean; reasons: string[] }
   /** The program's own registry, never the global one. */

@@ -115,6 +115,16 @@ export const decodeEntry = (seq: number, body: Uint8Array): JournalEntry => {
   return { seq, ...decodePayload(head, bytes.subarray(end + 1)) }
 }
 
+/** How an entry came; `undefined` where its head cannot be read. */
+export const entryHead = (body: Uint8Array): EntryHead | undefined => {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  try {
+    return headSchema.parse(JSON.parse(bytes.toString('utf8', 0, bytes.indexOf(newline))))
+  } catch {
+    return undefined
+  }
+}
+
 /** What an entry with this head and payload says. Pure and total. */
 export const decodePayload = (head: EntryHead, payload: Uint8Array): Omit<JournalEntry, 'seq'> => {
   const base = nothing(head.at)

@@ -21,6 +21,7 @@ import { historianText } from './historian-config.ts'
 import { checkInflux } from './historians/influx.ts'
 import { LakeDamagedError } from './historians/lake.ts'
 import { createIngest } from './ingest.ts'
+import { createEntryReader } from './journal-entry.ts'
 import { createMetrics } from './metrics.ts'
 import { openApiDocument } from './openapi.ts'
 import { pageViews } from './page-views.ts'
@@ -259,6 +260,7 @@ const serveUntilClosed = async (
     writes: { ...ingest, mapping: config.write },
     status: (gateway, status) => live.status(gateway, status, Date.now()),
     journalStats: () => journal.stats(),
+    journalEntry: createEntryReader(journal),
     readiness: () => readiness(stats()),
     metrics,
     version,

@@ -8,7 +8,6 @@ import type { Aggregate, Historian } from '../src/historian.ts'
 import { createMemoryHistorian } from '../src/historians/memory.ts'
 import { lineMappingSchema } from '../src/lines.ts'
 import { createLive, type Live } from '../src/projectors/live.ts'
-import type { Records } from '../src/projectors/records.ts'
 import { createSites, sitesSchema } from '../src/sites.ts'
 
 export const nowMs = Date.parse('2024-08-01T12:00:00Z')
@@ -20,11 +19,12 @@ export const siteConfigs = sitesSchema.parse([
   { id: 'bench', kind: 'lab', zone: 'Asia/Tokyo' },
 ])
 
-const noRecords: Pick<Records, 'rejects' | 'ledger' | 'ledgerTotals' | 'losses' | 'totals'> = {
+const noRecords: AppDeps['records'] = {
   rejects: async () => [],
   ledger: async () => [],
   ledgerTotals: async () => ({ files: 0, rowsRead: 0, rowsStored: 0, rowsRejected: 0 }),
   losses: async () => [],
+  framesAt: async () => [],
   totals: async () => ({ rejects: 0, ledgerLines: 0, losses: 0, lostEntries: 0 }),
 }
 
@@ -71,6 +71,7 @@ export const createWorld = (options: { access?: Partial<Access>; deps?: Partial<
     writes: { lines: async () => {}, posted: async () => {}, mapping: lineMappingSchema.parse({}) },
     status: (gateway, status) => statuses.push({ gateway, status }),
     journalStats: () => ({ oldestSeq: 1, nextSeq: 8, bytes: 4096, lostEntries: 0 }),
+    journalEntry: async () => ({ gone: 'trimmed' }),
     readiness: () => ({ ready: true, reasons: [] }),
     now: () => new Date(nowMs),
     access: { hosts: [], ...options.access },

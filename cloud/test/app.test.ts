@@ -56,6 +56,8 @@ describe('system routes', () => {
           '/v1/devices',
           '/v1/streams',
           '/v1/readings',
+          '/v1/lineage',
+          '/v1/flags',
           '/v1/counts',
         ],
         ...['/v1/gateways', '/v1/rejects', '/v1/ledger', '/v1/losses', '/v1/frames', '/v1/status', '/v1/events'],

@@ -151,4 +151,78 @@ describe('sites, devices and streams', () => {
     const london = (await world.get('/v1/devices?site=London')).body as { devices: { device: string; name: string }[] }
     expect(london.devices.map(d => d.name)).toEqual(['0', 'North'])
   })
+
+  it('gives the axis of curves, and ends an answer where it changes', async () => {
+    const world = createWorld()
+    const stream = { ...key, stream: 'spectra' }
+    const spectrum = (at: number, axis: number[], ...values: number[][]) =>
+      frameOf(stream, startNs + BigInt(at) * BigInt(second), second, [
+        {
+          name: 'y',
+          type: 'vector',
+          unit: 'counts',
+          axis: Float64Array.from(axis),
+          values: values.map(v => Float64Array.from(v)),
+        },
+      ])
+    await world.historian.write([spectrum(0, [400, 500], [1, 2], [3, 4]), spectrum(10, [600, 700], [5, 6])])
+    const first = await read(world, `stream=spectra&from=${timeOf(0)}`)
+    expect(first).toMatchObject({
+      rows: 2,
+      next: timeOf(10),
+      columns: [
+        {
+          axis: [400, 500],
+          values: [
+            [1, 2],
+            [3, 4],
+          ],
+        },
+      ],
+    })
+    expect(await read(world, `stream=spectra&from=${first.next}`)).toMatchObject({
+      ...{ rows: 1, next: null, columns: [{ axis: [600, 700], values: [[5, 6]] }] },
+    })
+    const newest = await read(world, `stream=spectra&order=desc&from=${timeOf(0)}`)
+    expect(newest).toMatchObject({ rows: 1, next: timeOf(10), columns: [{ axis: [600, 700] }] })
+  })
+
+  it('shortens curves and keeps every peak', async () => {
+    const world = createWorld()
+    const values = Float64Array.from({ length: 1001 }, (_, i) => (i === 333 ? 900 : i === 700 ? -50 : i / 1001))
+    const axis = Float64Array.from(values, (_, i) => 300 + i)
+    await world.historian.write([
+      frameOf({ ...key, stream: 'spectra' }, startNs, second, [{ name: 'y', type: 'vector', axis, values: [values] }]),
+    ])
+    const { columns } = await read(world, 'stream=spectra&curvePoints=51')
+    const curve = (columns[0]?.values ?? [])[0] as number[]
+    expect(curve).toHaveLength(50)
+    expect([Math.max(...curve), Math.min(...curve)]).toEqual([900, -50])
+    const short = (columns[0] as { axis?: number[] }).axis ?? []
+    expect(short).toHaveLength(50)
+    expect(short[curve.indexOf(900)]).toBeCloseTo(633, -2)
+  })
+
+  it('gives the same rows as CSV: local times, units, no formula, curves in one field', async () => {
+    const world = await gauge()
+    const ask = (query: string) => world.get(`/v1/readings?site=bench&device=gauge&format=csv&${query}`)
+    const { status, headers, body } = await ask(`stream=pressure&from=${timeOf(2)}&to=${timeOf(5)}`)
+    expect(status).toBe(200)
+    expect(headers.get('content-disposition')).toBe('attachment; filename="bench-gauge-pressure.csv"')
+    expect(String(body).split('\r\n')).toEqual([
+      'time,local time (Asia/Tokyo),pa [Pa],status,valve',
+      '2024-06-15T00:00:02.123456789Z,2024-06-15 09:00:02.123+09:00,2,,',
+      '2024-06-15T00:00:03.123456789Z,2024-06-15 09:00:03.123+09:00,3,failed,',
+      '2024-06-15T00:00:04.123456789Z,2024-06-15 09:00:04.123+09:00,4,,',
+      '',
+    ])
+    expect((await ask('stream=curve')).body).toContain(',1 2\r\n')
+    const all = String((await ask('stream=pressure&columns=pa')).body).split('\r\n')
+    expect(all).toHaveLength(n + 2 + 2)
+    expect(String((await ask('stream=pressure&columns=pa&points=10')).body).split('\r\n').length).toBeLessThan(20)
+    await world.historian.write([
+      frameOf({ ...key, stream: 'note' }, startNs, second, [{ name: 'text', type: 'text', values: ['=1+1'] }]),
+    ])
+    expect((await ask('stream=note')).body).toContain(",'=1+1\r\n")
+  })
 })

@@ -89,6 +89,7 @@ export const openFiveStores = async ({ webDir, recordsFile, weeks, now }: FiveSt
     writes: { lines: async () => {}, posted: async () => {}, mapping: lineMappingSchema.parse({}) },
     status: (gateway, status) => live.status(gateway, status, now().getTime()),
     journalStats: () => ({ bytes: 1, nextSeq: 42, oldestSeq: 1, lostEntries: 0 }),
+    journalEntry: async () => ({ gone: 'trimmed' }),
     readiness: () => ({ ready: reasons.length === 0, reasons }),
     metrics: new Registry(),
     access: { hosts: [] },

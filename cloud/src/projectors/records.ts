@@ -1,5 +1,6 @@
 /**
- * What came besides readings: the ledger of files, rejects, and ranges that a gateway lost. One DuckDB file of its own,
+ * What came besides readings: the ledger of files, rejects, and ranges that a gateway lost; and which entries of the
+ * journal the rows of a series came with. One DuckDB file of its own,
  * rebuilt from the journal at any time.
  *
  * - Rows and cursor are one transaction; entries up to the cursor are passed over: applying twice changes nothing.
@@ -11,6 +12,14 @@ import { crc32 } from 'node:zlib'
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api'
 import { EXIT, type LedgerLine, type Origin, type Reject, UserError } from '@penstock/frame'
 import type { JournalEntry, Projector } from '../projector.ts'
+import {
+  appendFrames,
+  type FramePlace,
+  framesSql,
+  type LineageQuery,
+  lineageTables,
+  seriesText,
+} from './records/lineage.ts'
 
 /** The file cannot be read, or has another layout: it is to be deleted and made again from the journal. */
 export class RecordsDamagedError extends Error {
@@ -65,6 +74,8 @@ export interface LedgerQuery {
 }
 
 export interface Records extends Projector {
+  /** Frames of the journal that may hold the row of this series and time, latest first. */
+  framesAt(query: LineageQuery): Promise<FramePlace[]>
   /** Newest first. */
   rejects(query: RejectQuery): Promise<StoredReject[]>
   /** Latest change first. */
@@ -87,7 +98,7 @@ export interface Records extends Projector {
   close(): Promise<void>
 }
 
-const layout = 1
+const layout = 2
 const schema = `
   create table if not exists meta (layout integer not null, cursor bigint not null);
   create table if not exists ledger (
@@ -102,6 +113,7 @@ const schema = `
   create table if not exists losses (
     seq bigint not null, received_ms bigint not null, gateway varchar not null, epoch varchar,
     from_seq bigint not null, through_seq bigint not null, reason varchar not null);
+  ${lineageTables}
 `
 
 /**
@@ -135,6 +147,7 @@ export const openRecords = async (file: string, options: { memoryMbMax?: number 
       await appendRejects(write, fresh)
       await appendLosses(write, fresh)
       await replaceLedger(write, fresh)
+      await appendFrames(write, fresh)
       await write.run('update meta set cursor = $1', [BigInt(seq)])
       await write.run('commit')
     } catch (error) {
@@ -156,6 +169,9 @@ export const openRecords = async (file: string, options: { memoryMbMax?: number 
       inTurn(async () => {
         for (const reject of rejects) await insertRefused(write, source, reject, { seq, atMs })
       }),
+    async framesAt({ timeNs, limit, ...series }) {
+      return (await all(framesSql(limit), [seriesText(series), timeNs, timeNs])).map(toFramePlace)
+    },
     async rejects(query) {
       const where = filter([
         ['gateway = ?', query.gateway],
@@ -364,6 +380,15 @@ const toLedgerLine = (row: Row): StoredLedgerLine => ({
   complete: row.complete === true,
   journalSeq: num(row.seq),
   receivedMs: num(row.received_ms),
+})
+
+const toFramePlace = (row: Row): FramePlace => ({
+  journalSeq: num(row.seq),
+  index: num(row.idx),
+  receivedMs: num(row.received_ms),
+  gateway: gatewayOf(row.gateway),
+  source: gatewayOf(row.source),
+  file: gatewayOf(row.file),
 })
 
 const toLoss = (row: Row): StoredLoss => ({

@@ -1,7 +1,7 @@
 /** The cloud's HTTP API, as far as the page needs it. Its types are made from the service's own OpenAPI document. */
 import type { components, paths } from './generated/api.d.ts'
 
-type Schemas = components['schemas']
+export type Schemas = components['schemas']
 export type Site = Schemas['Site']
 /** What charts and tables need of a row; a row that is made of several has no more. */
 export type CountRow = Pick<
