@@ -146,6 +146,8 @@ export const texts = {
       commonSum: 'Compared',
       difference: 'Difference',
       chart: 'Visitors side by side. Arrow keys walk along the chart; the table below has the same numbers.',
+      inPart: 'failed in part',
+      leftOut: 'What failed in part or is not over yet has no place on a line: it would look like a fall.',
       measure: 'Scale',
       visitors: 'Visitors',
       index: 'Own mean = 100',

@@ -59,7 +59,7 @@ export const Compare = (props: CompareProps) => {
   )
   return (
     <>
-      <div class="filter-row">
+      <div class="filter-row compared">
         <Choice<Against>
           label={t.against}
           value={view.against}
@@ -134,7 +134,11 @@ const Result = ({ value, stores, theme }: { value: Compared; stores: readonly Si
           {names.map((name, i) => (
             <span key={name} class={`key series s${i}`}>
               {name}
-              {hovered && <b>{cellText(hovered.cells[i] ?? null)}</b>}
+              {hovered && (
+                <b>
+                  <CellText cell={hovered.cells[i] ?? null} />
+                </b>
+              )}
             </span>
           ))}
         </div>
@@ -154,6 +158,7 @@ const Result = ({ value, stores, theme }: { value: Compared; stores: readonly Si
         label={t.chart}
         onHover={place => setHovered(place)}
       />
+      <p class="quiet small">{t.leftOut}</p>
       <PlaceTable {...{ names }} places={shown} />
     </>
   )
@@ -169,22 +174,46 @@ const namesOf = ({ series }: Compared, stores: readonly Site[]): string[] => {
   )
 }
 
-const isCounted = (cell: ComparedPlace['cells'][number]) => cell?.status === 'ok' || cell?.status === 'partial'
-const cellText = (cell: ComparedPlace['cells'][number]): string => {
+type ComparedCell = ComparedPlace['cells'][number]
+const isCounted = (cell: ComparedCell) => cell?.status === 'ok' || cell?.status === 'partial'
+/** Why a count cannot stand beside others; undefined where it can. */
+const doubtOf = (cell: ComparedCell): string | undefined => {
+  if (!cell || !isCounted(cell) || cell.comparable) return undefined
+  return cell.status === 'partial' ? t.inPart : texts.counts.state.underWay
+}
+const cellText = (cell: ComparedCell): string => {
   if (cell === null) return texts.counts.state.missing
   if (cell.status === 'ok' || cell.status === 'partial') return numberText(cell.count)
   return texts.counts.state[cell.status]
 }
+const CellText = ({ cell }: { cell: ComparedCell }) => {
+  const doubt = doubtOf(cell)
+  return (
+    <>
+      {doubt !== undefined && <span class={`tag ${cell?.status === 'partial' ? 'failed' : 'open'}`}>{doubt}</span>}{' '}
+      {isCounted(cell) ? cellText(cell) : <span class="quiet">{cellText(cell)}</span>}
+    </>
+  )
+}
 
 const Sums = ({ value, names }: { value: Compared; names: readonly string[] }) => {
   const { commonPlaces, series, resolution } = value
+  const [now, earlier] = series
+  const ofStores = new Set(series.map(one => one.store)).size > 1
+  /** Stores are told apart from the first one; a range from the one before it. */
+  const differenceOf = (index: number): number | null | undefined => {
+    if (commonPlaces === 0 || !now || !earlier) return undefined
+    if (ofStores) return index === 0 ? undefined : (series[index]?.changePercent ?? null)
+    if (index > 0) return undefined
+    return earlier.commonCount === 0 ? null : (100 * (now.commonCount - earlier.commonCount)) / earlier.commonCount
+  }
   return (
     <>
       <p class="small">
         {commonPlaces === 0 ? t.nothingCommon : t.together(numberText(commonPlaces), t.what(commonPlaces, resolution))}
       </p>
       <div class="table inner">
-        <table class="sums">
+        <table class="numbers">
           <thead>
             <tr>
               <th scope="col">{t.series}</th>
@@ -201,7 +230,9 @@ const Sums = ({ value, names }: { value: Compared; names: readonly string[] }) =
                 </th>
                 <td>{numberText(one.count)}</td>
                 <td>{commonPlaces === 0 ? '–' : numberText(one.commonCount)}</td>
-                <td>{i === 0 || commonPlaces === 0 ? '–' : <Change percent={one.changePercent} />}</td>
+                <td>
+                  {differenceOf(i) === undefined ? '–' : <Change percent={differenceOf(i) ?? null} quiet={ofStores} />}
+                </td>
               </tr>
             ))}
           </tbody>
@@ -218,7 +249,7 @@ const PlaceTable = ({ names, places }: { names: readonly string[]; places: reado
   const left = places.length - shown.length
   return (
     <div class="table">
-      <table>
+      <table class="numbers">
         <caption class="hidden">{texts.counts.table.caption}</caption>
         <thead>
           <tr>
@@ -235,8 +266,8 @@ const PlaceTable = ({ names, places }: { names: readonly string[]; places: reado
             <tr key={`${place.date} ${place.hour}`}>
               <th scope="row">{slotTitle(place)}</th>
               {place.cells.map((cell, i) => (
-                <td key={names[i]} class={isCounted(cell) ? '' : 'quiet'}>
-                  {cellText(cell)}
+                <td key={names[i]}>
+                  <CellText cell={cell} />
                 </td>
               ))}
             </tr>
@@ -262,7 +293,8 @@ const dataOf = (
   const columns = series.map((_, i) =>
     places.map(place => {
       const cell = place?.cells[i] ?? null
-      return cell && isCounted(cell) ? cell.count : null
+      // What failed in part or is not over would look like a fall.
+      return cell?.comparable && isCounted(cell) ? cell.count : null
     }),
   )
   if (measure === 'visitors') return [places.map((_, i) => i), ...columns]
