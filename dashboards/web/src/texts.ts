@@ -129,7 +129,7 @@ export const texts = {
     compare: {
       against: 'Compare with',
       stores: 'Other stores',
-      before: 'The weeks before',
+      before: 'Weeks before',
       year: 'Last year',
       lead: {
         stores: 'Stores side by side, each by its own clock.',
@@ -141,6 +141,7 @@ export const texts = {
       together: (n: string, what: string) => `Compared over the ${n} ${what} that all have whole.`,
       nothingCommon: 'Nothing can be compared: there is no time that all have whole.',
       what: (n: number, resolution: 'day' | 'hour') => (n === 1 ? resolution : `${resolution}s`),
+      sums: 'Sums',
       series: 'Shown',
       sum: 'Visitors',
       commonSum: 'Compared',

@@ -10,6 +10,7 @@ import { type Place as AxisPlace, placesOf } from './axis.ts'
 import { slotTitle } from './chart.tsx'
 import { axesOf, frameOf, Plot } from './plot.tsx'
 import type { Range } from './range.ts'
+import { Scroller } from './scroller.tsx'
 import { type Against, type Hours, othersMax, type View } from './url.ts'
 import { useAnswer } from './use-answer.ts'
 
@@ -212,7 +213,7 @@ const Sums = ({ value, names }: { value: Compared; names: readonly string[] }) =
       <p class="small">
         {commonPlaces === 0 ? t.nothingCommon : t.together(numberText(commonPlaces), t.what(commonPlaces, resolution))}
       </p>
-      <div class="table inner">
+      <Scroller label={t.sums} inner>
         <table class="numbers">
           <thead>
             <tr>
@@ -237,7 +238,7 @@ const Sums = ({ value, names }: { value: Compared; names: readonly string[] }) =
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroller>
     </>
   )
 }
@@ -248,7 +249,7 @@ const PlaceTable = ({ names, places }: { names: readonly string[]; places: reado
   const shown = places.slice(-rowsMax).reverse()
   const left = places.length - shown.length
   return (
-    <div class="table">
+    <Scroller label={texts.counts.table.caption}>
       <table class="numbers">
         <caption class="hidden">{texts.counts.table.caption}</caption>
         <thead>
@@ -281,7 +282,7 @@ const PlaceTable = ({ names, places }: { names: readonly string[]; places: reado
           </button>
         </div>
       )}
-    </div>
+    </Scroller>
   )
 }
 

@@ -9,50 +9,61 @@ import type { Door } from './use-doors.ts'
 
 const t = texts.counts.filters
 
-export interface FiltersProps {
+export interface PickersProps {
   stores: readonly Site[]
   view: View
   /** undefined: no store is chosen yet, or its doors are being read. */
   doors: readonly Door[] | undefined
-  range: Range | undefined
-  today: string
-  /** Those that are shown where none are chosen. */
-  hoursUsual: Hours
   onView(next: Partial<View>): void
 }
 
-export const Filters = ({ stores, view, doors, range, today, hoursUsual, onView }: FiltersProps) => (
-  <section class="panel count-filters" aria-label={t.label}>
+/** Whose counts: a store, then all of its doors or one. */
+export const Pickers = ({ stores, view, doors, onView }: PickersProps) => (
+  <div class="filter-row pickers">
+    <label class="field">
+      <span>{t.store}</span>
+      <select
+        value={stores.some(s => s.id === view.store) ? view.store : ''}
+        onChange={event => onView({ store: event.currentTarget.value || undefined })}
+      >
+        <option value="">{t.storePrompt}</option>
+        {stores.map(store => (
+          <option key={store.id} value={store.id}>
+            {store.name}
+          </option>
+        ))}
+      </select>
+    </label>
+    <label class="field">
+      <span>{t.door}</span>
+      <select
+        disabled={!doors}
+        value={view.door ?? ''}
+        onChange={event => onView({ door: event.currentTarget.value || undefined })}
+      >
+        <option value="">{t.allDoors}</option>
+        {doors?.map(door => (
+          <option key={door.id} value={door.id}>
+            {door.name}
+          </option>
+        ))}
+      </select>
+    </label>
+  </div>
+)
+
+export interface FiltersProps {
+  view: View
+  range: Range
+  today: string
+  hours: Hours
+  onView(next: Partial<View>): void
+}
+
+/** Which days and hours of it. */
+export const Filters = ({ view, range, today, hours, onView }: FiltersProps) => (
+  <section class="count-filters" aria-label={t.label}>
     <div class="filter-row">
-      <label class="field">
-        <span>{t.store}</span>
-        <select
-          value={stores.some(s => s.id === view.store) ? view.store : ''}
-          onChange={event => onView({ store: event.currentTarget.value || undefined })}
-        >
-          <option value="">{t.storePrompt}</option>
-          {stores.map(store => (
-            <option key={store.id} value={store.id}>
-              {store.name}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label class="field">
-        <span>{t.door}</span>
-        <select
-          disabled={!doors}
-          value={view.door ?? ''}
-          onChange={event => onView({ door: event.currentTarget.value || undefined })}
-        >
-          <option value="">{t.allDoors}</option>
-          {doors?.map(door => (
-            <option key={door.id} value={door.id}>
-              {door.name}
-            </option>
-          ))}
-        </select>
-      </label>
       <Choice
         label={t.resolution}
         value={view.resolution}
@@ -63,15 +74,13 @@ export const Filters = ({ stores, view, doors, range, today, hoursUsual, onView 
         onChange={next => onView({ resolution: next, days: 0 })}
       />
       <Weekdays value={view.weekdays} onChange={weekdays => onView({ weekdays })} />
+      {view.resolution === 'hour' && <HourFields value={hours} onChange={next => onView({ hours: next })} />}
     </div>
-    {range && <Dates {...{ view, range, today, onView }} />}
-    {range && view.resolution === 'hour' && (
-      <HourFields value={view.hours ?? hoursUsual} onChange={hours => onView({ hours })} />
-    )}
+    <Dates {...{ view, range, today, onView }} />
   </section>
 )
 
-const Dates = ({ view, range, today, onView }: Pick<FiltersProps, 'view' | 'today' | 'onView'> & { range: Range }) => {
+const Dates = ({ view, range, today, onView }: Omit<FiltersProps, 'hours'>) => {
   const { first, last, from, to } = range
   const saturday = lastSaturday(range, today)
   const explicit = view.from !== undefined || view.to !== undefined
@@ -141,7 +150,7 @@ export const hoursOfDay = (date: string, { weekdays }: View): Partial<View> => {
 const allHours = Array.from({ length: 24 }, (_, hour) => hour)
 
 const HourFields = ({ value, onChange }: { value: Hours; onChange(next: Hours): void }) => (
-  <div class="filter-row">
+  <>
     <label class="field">
       <span>{t.hourFrom}</span>
       <select
@@ -174,7 +183,7 @@ const HourFields = ({ value, onChange }: { value: Hours; onChange(next: Hours): 
         ))}
       </select>
     </label>
-  </div>
+  </>
 )
 
 const Weekdays = ({ value, onChange }: { value: readonly number[]; onChange(next: number[]): void }) => (

@@ -9,7 +9,7 @@ import { Chart } from './chart.tsx'
 import { Compare, compareQuery } from './compare.tsx'
 import { Downloads } from './downloads.tsx'
 import { Figures } from './figures.tsx'
-import { Filters } from './filters.tsx'
+import { Filters, Pickers } from './filters.tsx'
 import { isOpen, openHours, type Range, rangeOf } from './range.ts'
 import { Readout } from './readout.tsx'
 import { buildSlots, type Slot } from './slots.ts'
@@ -46,11 +46,15 @@ export const StorePage = (props: StorePageProps) => {
   const usual = useMemo(() => openHours(store), [store])
   return (
     <>
-      <h1>{store.name}</h1>
-      <p class="lead">
-        {t.lead(now.time, openText(store, now), doors?.doors.length ?? store.devices.length, store.zone)}
-      </p>
-      <Filters {...{ stores, view, range, onView }} doors={doors?.doors} today={now.date} hoursUsual={usual} />
+      <div class="bar store-head">
+        <div>
+          <h1>{store.name}</h1>
+          <p class="lead">
+            {t.lead(now.time, openText(store, now), doors?.doors.length ?? store.devices.length, store.zone)}
+          </p>
+        </div>
+        <Pickers {...{ stores, view, onView }} doors={doors?.doors} />
+      </div>
       {doors && range ? (
         <History {...props} {...{ doors, door, range, now }} hours={view.hours ?? usual} />
       ) : (
@@ -95,6 +99,7 @@ const History = (props: HistoryProps) => {
         <Figures rows={figures.rows} today={now.date} range={range} view={view} />
       )}
       <section class="panel" aria-label={t.heading(view.resolution, door?.name)}>
+        <Filters {...{ view, range, hours: props.hours, onView: props.onView }} today={now.date} />
         <div class="bar">
           <Tabs value={view.tab} onChange={tab => props.onView({ tab })} />
           <Downloads addressOf={format => downloadOf(props, format)} />

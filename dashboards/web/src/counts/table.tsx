@@ -5,6 +5,7 @@ import { Change, Ticking } from '../parts.tsx'
 import { texts } from '../texts.ts'
 import { isUnderWay, slotTitle } from './chart.tsx'
 import { StatusText } from './readout.tsx'
+import { Scroller } from './scroller.tsx'
 import type { Slot } from './slots.ts'
 
 const t = texts.counts.table
@@ -15,7 +16,7 @@ export const CountTable = ({ slots }: { slots: readonly Slot[] }) => {
   const shown = slots.slice(-rowsMax).reverse()
   const left = slots.length - shown.length
   return (
-    <div class="table">
+    <Scroller label={t.caption}>
       <table>
         <caption class="hidden">{t.caption}</caption>
         <thead>
@@ -43,7 +44,7 @@ export const CountTable = ({ slots }: { slots: readonly Slot[] }) => {
           </button>
         </div>
       )}
-    </div>
+    </Scroller>
   )
 }
 

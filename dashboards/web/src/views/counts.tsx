@@ -1,7 +1,7 @@
 /** Counts: a store to choose, then its figures, chart and table, its usual week, and others beside it. */
 import '../counts/counts.css'
 import { useEffect } from 'preact/hooks'
-import { Filters } from '../counts/filters.tsx'
+import { Pickers } from '../counts/filters.tsx'
 import { StorePage } from '../counts/store.tsx'
 import { StoreCards } from '../counts/stores.tsx'
 import { changedUrl, readView, type View } from '../counts/url.ts'
@@ -34,13 +34,7 @@ export default ({ query, live, nowMs, theme }: ViewProps) => {
   return (
     <>
       {view.store !== undefined && <Notice title={t.noSuchStore(view.store)}>{t.chooseBelow}</Notice>}
-      {stores.length > 0 && (
-        <Filters
-          {...{ stores, view }}
-          {...{ doors: undefined, range: undefined, today: '', hoursUsual: { from: 0, to: 23 } }}
-          onView={change}
-        />
-      )}
+      {stores.length > 0 && <Pickers {...{ stores, view }} doors={undefined} onView={change} />}
       <StoreCards {...{ stores, live, nowMs, theme }} onChoose={id => change({ store: id })} />
     </>
   )
