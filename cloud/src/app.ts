@@ -13,6 +13,7 @@ import type { AppDeps } from './deps.ts'
 import { HistorianUnavailableError } from './historian.ts'
 import { didYouMean, ProblemError, problemResponse } from './problem.ts'
 import { checkAccess } from './routes/access.ts'
+import { compareRoutes } from './routes/compare.ts'
 import { countRoutes } from './routes/counts.ts'
 import { eventRoutes } from './routes/events.ts'
 import { flagRoutes } from './routes/flags.ts'
@@ -25,6 +26,7 @@ import { readingRoutes } from './routes/readings.ts'
 import { recordRoutes } from './routes/records.ts'
 import { siteRoutes } from './routes/sites.ts'
 import { createRequestCounter, systemRoutes } from './routes/system.ts'
+import { weekRoutes } from './routes/week.ts'
 import { influxResponse, writeRoutes } from './routes/write.ts'
 
 const unbuilt = { build: 'pnpm --filter @penstock/web build', api: '/openapi.json' }
@@ -49,6 +51,8 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
   siteRoutes(app, deps)
   readingRoutes(app, deps)
   countRoutes(app, deps)
+  weekRoutes(app, deps)
+  compareRoutes(app, deps)
   gatewayRoutes(app, deps)
   recordRoutes(app, deps)
   lineageRoutes(app, deps)
