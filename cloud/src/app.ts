@@ -21,6 +21,7 @@ import { influxQlRoutes } from './routes/influxql.ts'
 import { postedReadingRoutes } from './routes/posted-readings.ts'
 import { readingRoutes } from './routes/readings.ts'
 import { recordRoutes } from './routes/records.ts'
+import { rejectRoutes } from './routes/rejects.ts'
 import { siteRoutes } from './routes/sites.ts'
 import { createRequestCounter, systemRoutes } from './routes/system.ts'
 import { influxResponse, writeRoutes } from './routes/write.ts'
@@ -49,6 +50,7 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
   countRoutes(app, deps)
   gatewayRoutes(app, deps)
   recordRoutes(app, deps)
+  rejectRoutes(app, deps)
   frameRoutes(app, deps)
   writeRoutes(app, deps)
   postedReadingRoutes(app, deps)

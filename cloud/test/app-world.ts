@@ -8,7 +8,6 @@ import type { Aggregate, Historian } from '../src/historian.ts'
 import { createMemoryHistorian } from '../src/historians/memory.ts'
 import { lineMappingSchema } from '../src/lines.ts'
 import { createLive, type Live } from '../src/projectors/live.ts'
-import type { Records } from '../src/projectors/records.ts'
 import { createSites, sitesSchema } from '../src/sites.ts'
 
 export const nowMs = Date.parse('2024-08-01T12:00:00Z')
@@ -20,8 +19,11 @@ export const siteConfigs = sitesSchema.parse([
   { id: 'bench', kind: 'lab', zone: 'Asia/Tokyo' },
 ])
 
-const noRecords: Pick<Records, 'rejects' | 'ledger' | 'ledgerTotals' | 'losses' | 'totals'> = {
+const noRecords: AppDeps['records'] = {
   rejects: async () => [],
+  countRejects: async () => 0,
+  rejectGroups: async () => [],
+  cursor: async () => 0,
   ledger: async () => [],
   ledgerTotals: async () => ({ files: 0, rowsRead: 0, rowsStored: 0, rowsRejected: 0 }),
   losses: async () => [],
@@ -68,7 +70,13 @@ export const createWorld = (options: { access?: Partial<Access>; deps?: Partial<
       return answer(epoch, seq)
     },
     receipt: (_gateway, epoch) => answer(epoch, 7),
-    writes: { lines: async () => {}, posted: async () => {}, mapping: lineMappingSchema.parse({}) },
+    writes: {
+      lines: async () => {},
+      posted: async () => {},
+      replay: async () => 0,
+      dismiss: async () => 0,
+      mapping: lineMappingSchema.parse({}),
+    },
     status: (gateway, status) => statuses.push({ gateway, status }),
     journalStats: () => ({ oldestSeq: 1, nextSeq: 8, bytes: 4096, lostEntries: 0 }),
     readiness: () => ({ ready: true, reasons: [] }),
