@@ -106,7 +106,9 @@ const isObject = (value: unknown): value is { readonly [key: string]: Json } =>
 
 const correctedRecipe = (had: Recipe | undefined, kind: string | undefined, correction: Correction): Recipe => {
   const changed = correction.format as { [key: string]: Json }
-  const format: { [key: string]: Json } = { ...(had?.format ?? { kind: kind ?? 'csv' }), ...changed }
+  const base = had?.format ?? { kind: kind ?? 'csv' }
+  const isOther = changed.kind !== undefined && changed.kind !== base.kind
+  const format: { [key: string]: Json } = isOther ? { ...changed } : { ...base, ...changed }
   // Of the time, a person changes the layout or the zone and leaves the rest.
   if (isObject(had?.format.time) && isObject(changed.time)) format.time = { ...had.format.time, ...changed.time }
   const { names } = correction
