@@ -206,7 +206,13 @@ describe.skipIf(!influxd || !hasCounts)('the dashboards on influxd and on the la
     const app = createApp({
       ...{ historian, sites, records, live, metrics: new Registry(), version: '1', lateHoursMax: 48, now },
       ...{ ingest: async () => ({ epoch: '', through: 0 }), receipt, status() {}, access: { hosts: [] }, log: quiet },
-      writes: { lines: async () => {}, posted: async () => {}, mapping: lineMappingSchema.parse({}) },
+      writes: {
+        lines: async () => {},
+        posted: async () => {},
+        replay: async () => 0,
+        dismiss: async () => 0,
+        mapping: lineMappingSchema.parse({}),
+      },
       journalStats: () => ({ oldestSeq: 1, nextSeq: 1, bytes: 0, lostEntries: 0 }),
       journalEntry: async () => ({ gone: 'trimmed' }),
       readiness: () => ({ ready: true, reasons: [] }),

@@ -24,6 +24,7 @@ import { lineageRoutes } from './routes/lineage.ts'
 import { postedReadingRoutes } from './routes/posted-readings.ts'
 import { readingRoutes } from './routes/readings.ts'
 import { recordRoutes } from './routes/records.ts'
+import { rejectRoutes } from './routes/rejects.ts'
 import { siteRoutes } from './routes/sites.ts'
 import { createRequestCounter, systemRoutes } from './routes/system.ts'
 import { weekRoutes } from './routes/week.ts'
@@ -57,6 +58,7 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
   recordRoutes(app, deps)
   lineageRoutes(app, deps)
   flagRoutes(app, deps)
+  rejectRoutes(app, deps)
   frameRoutes(app, deps)
   writeRoutes(app, deps)
   postedReadingRoutes(app, deps)

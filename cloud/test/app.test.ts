@@ -62,7 +62,8 @@ describe('system routes', () => {
           '/v1/counts',
           '/v1/counts/week',
         ],
-        ...['/v1/gateways', '/v1/rejects', '/v1/ledger', '/v1/losses', '/v1/frames', '/v1/status', '/v1/events'],
+        ...['/v1/gateways', '/v1/ledger', '/v1/losses', '/v1/frames', '/v1/status', '/v1/events'],
+        ...['', '/groups', '/{id}', '/preview', '/replay', '/{id}/replay', '/dismiss'].map(p => `/v1/rejects${p}`),
       ].sort(),
     )
     expect(paths['/v1/counts']?.get?.parameters).toHaveLength(11)
