@@ -104,6 +104,8 @@ const buildIn = (web, others) => {
   const result = spawnSync(process.execPath, [vite, 'build', '--logLevel', 'warn'], {
     cwd: web,
     stdio: ['ignore', 'inherit', 'inherit'],
+    // Called by a test, the build would be one for developers: larger, with the paths of this machine in it.
+    env: { ...process.env, NODE_ENV: 'production' },
   })
   if (result.status !== 0) fail('The page could not be built; see above.')
   writeFileSync(stamp, wanted)

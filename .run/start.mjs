@@ -1,4 +1,5 @@
-// npm start: installs, then runs a gateway and the cloud side by side, with a broker and a lake of their own.
+// npm start: installs, then runs a gateway and the cloud side by side, with a broker and a lake of their own, and a
+// laboratory whose instruments write files.
 // What they keep stands in .data/ (or where PENSTOCK_DATA says); delete that folder to begin anew.
 import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -10,7 +11,9 @@ install()
 buildPage()
 
 const data = resolve(process.env.PENSTOCK_DATA ?? join(top, '.data'))
-mkdirSync(join(data, 'inbox'), { recursive: true })
+const inbox = join(data, 'inbox')
+const instruments = join(data, 'instruments')
+for (const folder of [inbox, instruments]) mkdirSync(folder, { recursive: true })
 
 const isFree = port =>
   new Promise(resolve => {
@@ -40,7 +43,21 @@ const configure = program => {
   return file
 }
 
-const children = ['cloud', 'gateway'].map(program => {
+/** A program beside the others: the end of one ends all. */
+const launch = (name, args, stdin) => {
+  // glibc would give each thread a heap of its own that it never gives back.
+  const env = { MALLOC_ARENA_MAX: '2', ...process.env }
+  const child = spawn(process.execPath, args, { cwd: top, env, stdio: [stdin, 'pipe', 'inherit'] })
+  child.stdout.pipe(process.stdout)
+  child.once('exit', (code, signal) => {
+    if (stopping) return
+    process.stderr.write(`The ${name} ended (${signal ?? `exit code ${code}`}); stopping.\n`)
+    process.exitCode = code || 1
+    stop()
+  })
+  return child
+}
+const programs = ['cloud', 'gateway'].map(program => {
   const args = [
     '--max-semi-space-size=8',
     '--conditions=@penstock/source',
@@ -52,18 +69,11 @@ const children = ['cloud', 'gateway'].map(program => {
     '--log',
     'text',
   ]
-  // glibc would give each thread a heap of its own that it never gives back.
-  const env = { MALLOC_ARENA_MAX: '2', ...process.env }
-  const child = spawn(process.execPath, args, { cwd: top, env, stdio: ['ignore', 'pipe', 'inherit'] })
-  child.stdout.pipe(process.stdout)
-  child.once('exit', (code, signal) => {
-    if (stopping) return
-    process.stderr.write(`The ${program} ended (${signal ?? `exit code ${code}`}); stopping.\n`)
-    process.exitCode = code || 1
-    stop()
-  })
-  return child
+  return launch(program, args, 'ignore')
 })
+// It ends with its standard input, so also where this program is killed.
+const lab = launch('laboratory', [join('.run', 'lab', 'main.mjs'), instruments, inbox], 'pipe')
+const children = [...programs, lab]
 
 let stopping = false
 function stop() {
@@ -80,7 +90,7 @@ for (const began = Date.now(); !stopping && Date.now() - began < waitMsMax; ) {
   const answer = await fetch(`${url}/health`).catch(() => undefined)
   if (answer?.ok) {
     process.stdout.write(
-      `\n  Penstock is running: ${url}   (Ctrl-C stops it)\n  Drop a CSV of store counts into ${join(data, 'inbox')} to see it arrive.\n  What the gateway reads: http://127.0.0.1:${gatewayPort}\n\n`,
+      `\n  Penstock is running: ${url}   (Ctrl-C stops it)\n  Drop a CSV of store counts into ${inbox} to see it arrive.\n  What the gateway reads: http://127.0.0.1:${gatewayPort}\n\n`,
     )
     break
   }

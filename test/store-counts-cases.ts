@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { type House, runMain, sample, until } from './programs.ts'
-import { keyOf, type Level, type OracleRow, type Resolution, readStoreCounts } from './store-counts.ts'
+import { keyOf, type Level, type Oracle, type OracleRow, type Resolution, readStoreCounts } from './store-counts.ts'
 
 export const needsSample = (path: string) => {
   const there = existsSync(sample(path))
@@ -93,6 +93,40 @@ export const counts = async (house: House, level: Level, resolution: Resolution)
   (await house.json<Counts>(`/v1/counts?level=${level}&resolution=${resolution}`)).rows
 export const ready = (house: House) => until('the cloud is ready', async () => (await house.get('/ready')).ok, 60_000)
 
+/** Two stores, and two weeks of one, by the definition of the comparison. */
+const compareEqualsOracle = async (house: House, oracle: Oracle) => {
+  const days = oracle.table('store', 'day')
+  const sum = (store: string, of: readonly string[]) =>
+    days.filter(row => row.store === store && of.includes(row.date)).reduce((total, row) => total + row.count, 0)
+  const dates = (store: string, from: string, to: string) =>
+    days.filter(row => row.store === store && row.date >= from && row.date <= to).map(row => row.date)
+  interface Said {
+    commonPlaces: number
+    series: { store: string; from: string; count: number; commonCount: number; changePercent: number | null }[]
+    places: { date: string; cells: ({ count: number; comparable: boolean } | null)[] }[]
+  }
+  const ask = (query: string) => house.json<Said>(`/v1/compare?${query}`)
+
+  const stores = await ask('store=London,Paris&from=2024-07-01&to=2024-07-31')
+  const own = ['London', 'Paris'].map(store => sum(store, dates(store, '2024-07-01', '2024-07-31')))
+  expect(stores.series.map(s => s.count)).toEqual(own)
+  for (const { date, cells } of stores.places) {
+    const counts = ['London', 'Paris'].map(store => (dates(store, date, date).length > 0 ? sum(store, [date]) : null))
+    expect(
+      cells.map(cell => cell?.count ?? null),
+      date,
+    ).toEqual(counts)
+  }
+  const common = stores.places.filter(({ cells }) => cells.every(cell => cell?.comparable)).map(place => place.date)
+  expect(stores.series.map(s => s.commonCount)).toEqual([sum('London', common), sum('Paris', common)])
+
+  const weeks = await ask('store=Roma&against=before&from=2024-07-15&to=2024-07-21')
+  expect(weeks.series.map(s => [s.from, s.count])).toEqual([
+    ['2024-07-15', sum('Roma', dates('Roma', '2024-07-15', '2024-07-21'))],
+    ['2024-07-08', sum('Roma', dates('Roma', '2024-07-08', '2024-07-14'))],
+  ])
+}
+
 /** `historian`: lines of cloud.yaml. */
 export const storeCountsCases = (given: () => House, historian: () => string): void => {
   describe('store counts from a drop folder', { skip: needsSample('stores/counts-2024-07.csv') }, () => {
@@ -148,6 +182,7 @@ export const storeCountsCases = (given: () => House, historian: () => string): v
           }
         }
       }
+      await compareEqualsOracle(house, oracle)
 
       const london = await house.json<Counts>(
         '/v1/counts?level=sensor&resolution=hour&store=London&sensor=1&weekday=mon&hours=9-9',

@@ -13,6 +13,7 @@ import type { AppDeps } from './deps.ts'
 import { HistorianUnavailableError } from './historian.ts'
 import { didYouMean, ProblemError, problemResponse } from './problem.ts'
 import { checkAccess } from './routes/access.ts'
+import { compareRoutes } from './routes/compare.ts'
 import { countRoutes } from './routes/counts.ts'
 import { coverageRoutes } from './routes/coverage.ts'
 import { eventRoutes } from './routes/events.ts'
@@ -24,8 +25,10 @@ import { lineageRoutes } from './routes/lineage.ts'
 import { postedReadingRoutes } from './routes/posted-readings.ts'
 import { readingRoutes } from './routes/readings.ts'
 import { recordRoutes } from './routes/records.ts'
+import { rejectRoutes } from './routes/rejects.ts'
 import { siteRoutes } from './routes/sites.ts'
 import { createRequestCounter, systemRoutes } from './routes/system.ts'
+import { weekRoutes } from './routes/week.ts'
 import { influxResponse, writeRoutes } from './routes/write.ts'
 
 const unbuilt = { build: 'pnpm --filter @penstock/web build', api: '/openapi.json' }
@@ -50,11 +53,14 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
   siteRoutes(app, deps)
   readingRoutes(app, deps)
   countRoutes(app, deps)
+  weekRoutes(app, deps)
+  compareRoutes(app, deps)
   coverageRoutes(app, deps)
   gatewayRoutes(app, deps)
   recordRoutes(app, deps)
   lineageRoutes(app, deps)
   flagRoutes(app, deps)
+  rejectRoutes(app, deps)
   frameRoutes(app, deps)
   writeRoutes(app, deps)
   postedReadingRoutes(app, deps)

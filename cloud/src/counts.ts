@@ -48,6 +48,8 @@ export interface CountRow {
   /** Sum of the column; what failed or is closed adds 0. */
   count: number
   baseline: number
+  /** Sample standard deviation of the counts that the baseline is the mean of; null where it is of one alone. */
+  baselineSpread: number | null
   /** 100 · (count − baseline) / baseline; null where the baseline is 0. */
   changePercent: number | null
   /** `partial`: some rows failed, some came with a number. `missing`: rows came, but none with a number or a cause. */
@@ -120,7 +122,7 @@ async function* withBaselines(
   historian: Pick<Historian, 'readAggregates'>,
   where: AggregateQuery,
   { fromNs, toNs }: Span,
-): AsyncGenerator<{ row: Aggregate; baseline: number }> {
+): AsyncGenerator<{ row: Aggregate; baseline: Baseline }> {
   const before = createBaselines()
   const range = { ...(fromNs !== undefined && { fromNs }), ...(toNs !== undefined && { toNs }) }
   if (fromNs !== undefined) {
@@ -139,18 +141,30 @@ const isWanted = (row: Aggregate, { sensor, level, weekdays, hours }: CountQuery
 const partitionOf = (row: Aggregate): string => `${row.weekday} ${row.hour ?? ''} ${row.device}`
 const countOf = (row: Aggregate): number => row.sum ?? 0
 
+interface Baseline {
+  mean: number
+  /** Sample standard deviation; null of one count alone. */
+  spread: number | null
+}
+const baselineOf = (values: readonly number[]): Baseline => {
+  const mean = values.reduce((sum, v) => sum + v, 0) / values.length
+  if (values.length < 2) return { mean, spread: null }
+  const squares = values.reduce((sum, v) => sum + (v - mean) ** 2, 0)
+  return { mean, spread: Math.sqrt(squares / (values.length - 1)) }
+}
+
 /** The last counts of each partition, oldest first. */
 const createBaselines = () => {
   const partitions = new Map<string, number[]>()
   return {
     /** The baseline of the next row of its partition. */
-    next(row: Aggregate): number {
+    next(row: Aggregate): Baseline {
       const key = partitionOf(row)
       const had = partitions.get(key) ?? []
       if (had.length === 0) partitions.set(key, had)
       had.push(countOf(row))
       if (had.length > rowsBeforeMax + 1) had.shift()
-      return had.reduce((sum, v) => sum + v, 0) / had.length
+      return baselineOf(had)
     },
     /** Puts an earlier row before all that the partition has. */
     prepend(row: Aggregate): void {
@@ -262,7 +276,7 @@ async function* changedInGroup(
     for await (const row of historian.readAggregates({ ...where, ...range })) {
       if (!partitions.has(partitionOf(row))) continue
       const baseline = before.next(row)
-      if (changed.takes(row)) yield figuresOf(row, baseline)
+      if (changed.takes(row)) yield figuresOf(row, baseline.mean)
       if (changed.isDone()) return
     }
   }
@@ -309,8 +323,8 @@ const createChanged = (rows: readonly Aggregate[]) => {
   }
 }
 
-const countRow = (row: Aggregate, baseline: number, zone: Zone, finalBeforeMs: number): CountRow => {
-  const { count, changePercent, status, coverage } = figuresOf(row, baseline)
+const countRow = (row: Aggregate, baseline: Baseline, zone: Zone, finalBeforeMs: number): CountRow => {
+  const { count, changePercent, status, coverage } = figuresOf(row, baseline.mean)
   return {
     store: row.site,
     sensor: row.level === 'sensor' ? row.device : null,
@@ -320,7 +334,8 @@ const countRow = (row: Aggregate, baseline: number, zone: Zone, finalBeforeMs: n
     start: localIso(row.startNs, zone),
     end: localIso(row.endNs, zone),
     count,
-    baseline,
+    baseline: baseline.mean,
+    baselineSpread: baseline.spread,
     changePercent,
     status,
     n: row.n,
@@ -346,6 +361,14 @@ const statusOf = (row: Aggregate): CountRow['status'] => {
   if (row.n > 0) return 'ok'
   return row.closed > 0 ? 'closed' : 'missing'
 }
+
+/** Of the rows expected, so many came with a number that the count is as good as whole. */
+const coverageMin = 0.95
+
+/** Whether a count can stand beside others: over, and as good as whole. */
+export const isComparable = (row: CountRow, nowMs: number): boolean =>
+  Date.parse(row.end) <= nowMs &&
+  (row.status === 'ok' || (row.status === 'partial' && row.coverage !== null && row.coverage >= coverageMin))
 
 /** ISO 8601 with the zone's offset, e.g. 2026-03-01T09:00:00+01:00. */
 export const localIso = (ns: bigint, zone: Zone): string => {

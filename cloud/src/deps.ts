@@ -16,15 +16,26 @@ import type { Sites } from './sites.ts'
 export interface AppDeps {
   historian: Pick<Historian, 'read' | 'streams' | 'readAggregates'>
   sites: Sites
-  records: Pick<Records, 'rejects' | 'ledger' | 'ledgerTotals' | 'losses' | 'totals' | 'framesAt'>
+  records: Pick<
+    Records,
+    | 'rejects'
+    | 'countRejects'
+    | 'rejectGroups'
+    | 'cursor'
+    | 'ledger'
+    | 'ledgerTotals'
+    | 'losses'
+    | 'totals'
+    | 'framesAt'
+  >
   evidence: Evidence
   live: Pick<Live, 'gateways' | 'latest' | 'subscribe' | 'stats'>
   /** `ingest.frames`: resolves with the receipt once the journal has the entry. Rejects where the journal fails. */
   ingest(gateway: string, epoch: string, seq: number, body: Uint8Array): Promise<Receipt>
   /** What the journal has of a gateway's epoch: `ingest.receipt`. */
   receipt(gateway: string, epoch: string): Receipt
-  /** Ways in by HTTP that others know: points of line protocol, and readings as JSON. */
-  writes: Pick<Ingest, 'lines' | 'posted'> & { mapping: LineMapping }
+  /** Ways in by HTTP that others know: points of line protocol, and readings as JSON. And what is decided on rejects. */
+  writes: Pick<Ingest, 'lines' | 'posted' | 'replay' | 'dismiss'> & { mapping: LineMapping }
   /** A gateway's status that came by HTTP; what MQTT's status topic does. */
   status(gateway: string, status: Status): void
   journalStats(): Pick<LogStats, 'bytes' | 'oldestSeq' | 'nextSeq' | 'lostEntries'>

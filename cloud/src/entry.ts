@@ -10,6 +10,7 @@ import {
   decodeEnvelope,
   expandGzip,
   type Frame,
+  type Json,
   LIMITS,
   type PlainReading,
   parseIsoNs,
@@ -38,6 +39,10 @@ export type EntryHead =
   | { kind: 'message'; at: number; topic: string; site: string; device: string; stream: string; form: MessageForm }
   /** What a Sparkplug edge node sent, with what was known of it when it came. */
   | ({ kind: 'sparkplug'; at: number } & SparkplugContext)
+  /** Rejects that were read again: the payload is an envelope of their rows, each frame naming its reject. */
+  | { kind: 'replay'; at: number; by?: string; correction: Json; rejects: string[] }
+  /** Rejects that were put aside; no payload. */
+  | { kind: 'dismissal'; at: number; by?: string; reason: string; rejects: string[] }
   /** Bytes that broke the contract of the wire; kept with the reason. */
   | { kind: 'invalid'; at: number; reason: string; topic: string; gateway?: string; epoch?: string; seq?: number }
 
@@ -81,6 +86,20 @@ const headSchema: z.ZodType<EntryHead> = z.discriminatedUnion('kind', [
     known: z.array(z.tuple([z.string(), z.number()]).nullable()).exactOptional(),
     devices: z.array(z.string()).exactOptional(),
     stale: z.boolean().exactOptional(),
+  }),
+  z.object({
+    kind: z.literal('replay'),
+    at: z.number(),
+    by: z.string().exactOptional(),
+    correction: z.json(),
+    rejects: z.array(z.string()),
+  }),
+  z.object({
+    kind: z.literal('dismissal'),
+    at: z.number(),
+    by: z.string().exactOptional(),
+    reason: z.string(),
+    rejects: z.array(z.string()),
   }),
   z.object({
     kind: z.literal('invalid'),
@@ -154,6 +173,19 @@ export const decodePayload = (head: EntryHead, payload: Uint8Array): Omit<Journa
     }
     case 'sparkplug':
       return { ...base, ...decodeSparkplug(head, payload, arrivalNsOf(head.at)) }
+    case 'replay': {
+      const { by, correction, rejects } = head
+      const settled = { state: 'replayed' as const, rejects, correction, ...(by !== undefined && { by }) }
+      try {
+        return { ...base, ...decodeEnvelope(payload), settled }
+      } catch (error) {
+        return { ...base, rejects: [rejectOf('replay', reasonOf(error), payload, head.at)] }
+      }
+    }
+    case 'dismissal': {
+      const { by, reason, rejects } = head
+      return { ...base, settled: { state: 'dismissed', rejects, reason, ...(by !== undefined && { by }) } }
+    }
     case 'invalid': {
       const from = head.gateway === undefined ? {} : { gateway: head.gateway }
       return { ...base, ...from, rejects: [rejectOf(head.topic, head.reason, payload, head.at)] }

@@ -6,7 +6,15 @@
  * One append holds many messages and their watermarks, and either all of it is durable or none: a failed append therefore
  * never leaves a hole behind a later message of the same gateway. The append is one sync, so receipts come grouped.
  */
-import { decodeEnvelope, type Receipt, WireError } from '@penstock/frame'
+import {
+  decodeEnvelope,
+  emptyEnvelope,
+  encodeEnvelope,
+  type Frame,
+  type Json,
+  type Receipt,
+  WireError,
+} from '@penstock/frame'
 import type { Log } from '@penstock/log'
 import { decodePayload, type EntryHead, encodeEntry } from './entry.ts'
 import type { LineMapping } from './lines.ts'
@@ -45,6 +53,10 @@ export interface Ingest {
   message(head: MessageHead, body: Uint8Array): Promise<void>
   /** Takes what a Sparkplug edge node sent. Resolves when the journal has it; `rebirth`: the node has to tell its births again. */
   sparkplug(message: SparkplugTopic & { site: string; stream: string }, body: Uint8Array): Promise<{ rebirth: boolean }>
+  /** Takes rows of rejects that were read again. Resolves with the journal's number for them when it has them. */
+  replay(settlement: { by?: string; correction: Json; rejects: string[] }, frames: Frame[]): Promise<number>
+  /** Puts rejects aside, with the reason. Resolves with the journal's number for it when it has it. */
+  dismiss(settlement: { by?: string; reason: string; rejects: string[] }): Promise<number>
   /** Journals bytes that nobody can take (an unknown topic of ours, a forged identity) as a reject. */
   invalid(topic: string, reason: string, body: Uint8Array): Promise<void>
   /** What the journal has of a gateway's epoch. */
@@ -156,7 +168,7 @@ export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: In
     const decoded: (Decoded | undefined)[] = []
     const state: Record<string, unknown> = {}
     const pending: PendingNodes = new Map()
-    const settle: (() => void)[] = []
+    const settle: ((firstSeq: number) => void)[] = []
     for (const item of items) {
       const { head, body } = item
       if (item.prepare) {
@@ -173,7 +185,8 @@ export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: In
       if (head.kind !== 'envelope') {
         bodies.push(encodeEntry(head, body))
         decoded.push(item.decoded)
-        settle.push(() => item.resolve({ epoch: '', through: 0 }))
+        const index = bodies.length - 1
+        settle.push(firstSeq => item.resolve({ epoch: '', through: firstSeq + index }))
         continue
       }
       const key = keyOf(head.gateway, head.epoch)
@@ -192,14 +205,15 @@ export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: In
       state[key] = taken.through
       settle.push(() => item.resolve({ epoch: head.epoch, through: taken.through }))
     }
+    let firstSeq = 0
     if (bodies.length > 0) {
       const lastSeq = await journal.append(bodies, state)
-      const firstSeq = lastSeq - bodies.length + 1
+      firstSeq = lastSeq - bodies.length + 1
       decoded.forEach((entry, i) => {
         if (entry) onDecoded?.({ ...entry, seq: firstSeq + i })
       })
     }
-    for (const done of settle) done()
+    for (const done of settle) done(firstSeq)
   }
 
   type EnvelopeHead = Extract<EntryHead, { kind: 'envelope' }>
@@ -294,6 +308,16 @@ export const createIngest = ({ journal, now, queueBytesMax, onDecoded, log }: In
       arrivalMs = Math.round(at * 1000 + sparkplugRowsMax) / 1000
       await push({ kind: 'sparkplug', at, ...message }, body, { prepare })
       return { rebirth }
+    },
+    async replay(settlement, frames) {
+      const head: EntryHead = { kind: 'replay', at: atMs(), ...settlement }
+      const body = encodeEnvelope({ ...emptyEnvelope(), frames })
+      const decoded = decodePayload(head, body)
+      count(decoded)
+      return (await push(head, body, { decoded })).through
+    },
+    async dismiss(settlement) {
+      return (await push({ kind: 'dismissal', at: atMs(), ...settlement }, new Uint8Array(0))).through
     },
     async invalid(topic, reason, body) {
       counts.invalid++

@@ -27,9 +27,9 @@ import { openApiDocument } from './openapi.ts'
 import { pageViews } from './page-views.ts'
 import { createDecodedCache, createProjection, type Projection } from './projection.ts'
 import { deleteProjections, openStores, setAside } from './projections.ts'
-import type { Projector } from './projector.ts'
+import type { JournalEntry, Projector } from './projector.ts'
 import { createHistorianProjector } from './projectors/historian.ts'
-import { createLive } from './projectors/live.ts'
+import { createLive, type Live } from './projectors/live.ts'
 import { RecordsDamagedError } from './projectors/records.ts'
 import { createRollupProjector } from './projectors/rollup.ts'
 import { createReception } from './reception.ts'
@@ -193,7 +193,7 @@ const serveUntilClosed = async (
   const projections: Projection[] = [
     rows,
     rollup,
-    createProjection({ ...common, projector: records }),
+    createProjection({ ...common, projector: telling(records, live) }),
     createProjection({ ...common, projector: live, behind: rows }),
     ...others.flatMap(({ kind, historian }) => {
       const projector = createHistorianProjector(historian, { log })
@@ -294,6 +294,19 @@ const serveUntilClosed = async (
   await setAside(error.file)
   return 'again'
 }
+
+/** The records, with open pages told of rejects as soon as they can be read. */
+const telling = (records: Projector, live: Live): Projector => ({
+  ...records,
+  async apply(entries) {
+    await records.apply(entries)
+    const sum = (count: (entry: JournalEntry) => number) => entries.reduce((all, entry) => all + count(entry), 0)
+    live.rejects(
+      sum(entry => entry.rejects.length),
+      sum(entry => entry.settled?.rejects.length ?? 0),
+    )
+  },
+})
 
 /** `historian-influx`: a second historian's projector, by the historian's kind. */
 const secondary = (projector: Projector, kind: string): Projector => ({

@@ -1,5 +1,18 @@
 /** The port of what reads the journal and applies it: one leaf each in `projectors/`. */
-import type { Frame, LedgerLine, Reject } from '@penstock/frame'
+import type { Frame, Json, LedgerLine, Reject } from '@penstock/frame'
+
+/** What people decided on rejects: read again with a correction, or put aside with a reason. The last word holds. */
+export interface Settlement {
+  state: 'replayed' | 'dismissed'
+  /** Ids as in `StoredReject`. */
+  rejects: readonly string[]
+  /** Who, as they said. */
+  by?: string
+  /** Of a dismissal. */
+  reason?: string
+  /** Of a replay, as it was given. */
+  correction?: Json
+}
 
 /** A journal entry, decoded. Applying one twice changes nothing. */
 export interface JournalEntry {
@@ -15,6 +28,7 @@ export interface JournalEntry {
   ledger: LedgerLine[]
   /** A range of the gateway's log that is gone there. */
   loss?: { from: number; through: number; reason: string }
+  settled?: Settlement
 }
 
 /**

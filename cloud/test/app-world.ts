@@ -21,6 +21,9 @@ export const siteConfigs = sitesSchema.parse([
 
 const noRecords: AppDeps['records'] = {
   rejects: async () => [],
+  countRejects: async () => 0,
+  rejectGroups: async () => [],
+  cursor: async () => 0,
   ledger: async () => [],
   ledgerTotals: async () => ({ files: 0, rowsRead: 0, rowsStored: 0, rowsRejected: 0 }),
   losses: async () => [],
@@ -76,7 +79,13 @@ export const createWorld = (options: { access?: Partial<Access>; deps?: Partial<
       return answer(epoch, seq)
     },
     receipt: (_gateway, epoch) => answer(epoch, 7),
-    writes: { lines: async () => {}, posted: async () => {}, mapping: lineMappingSchema.parse({}) },
+    writes: {
+      lines: async () => {},
+      posted: async () => {},
+      replay: async () => 0,
+      dismiss: async () => 0,
+      mapping: lineMappingSchema.parse({}),
+    },
     status: (gateway, status) => statuses.push({ gateway, status }),
     journalStats: () => ({ oldestSeq: 1, nextSeq: 8, bytes: 4096, lostEntries: 0 }),
     journalEntry: async () => ({ gone: 'trimmed' }),

@@ -58,10 +58,13 @@ describe('system routes', () => {
           '/v1/readings',
           '/v1/lineage',
           '/v1/flags',
+          '/v1/compare',
           '/v1/counts',
+          '/v1/counts/week',
         ],
         ...['/v1/coverage', '/v1/gaps'],
-        ...['/v1/gateways', '/v1/rejects', '/v1/ledger', '/v1/losses', '/v1/frames', '/v1/status', '/v1/events'],
+        ...['/v1/gateways', '/v1/ledger', '/v1/losses', '/v1/frames', '/v1/status', '/v1/events'],
+        ...['', '/groups', '/{id}', '/preview', '/replay', '/{id}/replay', '/dismiss'].map(p => `/v1/rejects${p}`),
       ].sort(),
     )
     expect(paths['/v1/counts']?.get?.parameters).toHaveLength(11)

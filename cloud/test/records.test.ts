@@ -51,7 +51,14 @@ describe('records', () => {
     const all = await records.rejects({ limit: 10 })
     expect(all.map(r => r.id)).toEqual(['2.0', '1.1', '1.0'])
     const [first] = rejects(1)
-    expect(all[2]).toEqual({ id: '1.0', gateway: 'g', receivedMs: 1001, ...first })
+    expect(all[2]).toEqual({
+      id: '1.0',
+      gateway: 'g',
+      receivedMs: 1001,
+      group: expect.any(String),
+      state: 'open',
+      ...first,
+    })
     expect(await records.rejects({ source: 't', limit: 10 })).toHaveLength(1)
     expect(await records.rejects({ gateway: 'other', limit: 10 })).toHaveLength(0)
     expect((await records.rejects({ before: { seq: 1, index: 1 }, limit: 10 })).map(r => r.id)).toEqual(['1.0'])

@@ -1,3 +1,4 @@
+import { parquetReadObjects } from 'hyparquet'
 import { describe, expect, it } from 'vitest'
 import type { Aggregate, Historian } from '../src/historian.ts'
 import { csvField } from '../src/routes/csv.ts'
@@ -117,6 +118,67 @@ describe('GET /v1/counts', () => {
     expect(table.map(r => [r.date, r.count, r.baseline])).toEqual(
       rows.map(r => [r.date, `${r.count}`, `${r.baseline}`]),
     )
+  })
+
+  it('gives the same rows as JSON under a name', async () => {
+    const world = await london()
+    const query = 'level=sensor&resolution=hour&store=London'
+    const file = await world.get(`/v1/counts?${query}&format=json`)
+    expect(file.headers.get('content-disposition')).toBe('attachment; filename="counts-sensor-hour.json"')
+    expect((file.body as { rows: Row[] }).rows).toEqual(await rowsOf(world, query))
+    expect((await world.get(`/v1/counts?${query}`)).headers.get('content-disposition')).toBeNull()
+  })
+
+  it('gives the same rows as Parquet', async () => {
+    const world = await london()
+    const query = 'level=sensor&resolution=hour'
+    const response = await world.request(`/v1/counts?${query}&format=parquet`)
+    expect(response.headers.get('content-type')).toBe('application/vnd.apache.parquet')
+    expect(response.headers.get('content-disposition')).toBe('attachment; filename="counts-sensor-hour.parquet"')
+    const rows = await parquetReadObjects({ file: await response.arrayBuffer() })
+    /** Dates and times of either kind as numbers. */
+    const comparable = (row: object) => {
+      const { date, start, end, computedAt, ...rest } = row as Record<string, unknown>
+      return { ...rest, times: [date, start, end, computedAt].map(at => new Date(at as string | Date).getTime()) }
+    }
+    expect(rows.map(comparable)).toEqual((await rowsOf(world, query)).map(comparable))
+  })
+
+  it('gives an empty Parquet file where there is no row', async () => {
+    const response = await (await london()).request('/v1/counts?store=London&from=2025-01-01&format=parquet')
+    expect(await parquetReadObjects({ file: await response.arrayBuffer() })).toEqual([])
+  })
+
+  it('streams Parquet, group by group', async () => {
+    const hours = hourRows('London', '', [{ date: '2024-07-02', hour: 9, count: 1 }], 'Europe/London')
+    let read = 0
+    const { historian } = createWorld()
+    const world = createWorld({
+      deps: {
+        historian: {
+          ...historian,
+          async *readAggregates() {
+            for (; read < 15_000; read++) yield* hours
+          },
+        },
+      },
+    })
+    const response = await world.request('/v1/counts?store=London&resolution=hour&format=parquet')
+    const parts: Uint8Array<ArrayBuffer>[] = []
+    for await (const part of response.body ?? []) {
+      parts.push(part)
+      if (parts.length === 1) expect(read).toBeLessThan(11_000)
+    }
+    const rows = await parquetReadObjects({ file: await new Blob(parts).arrayBuffer(), columns: ['count'] })
+    expect(rows).toHaveLength(15_000)
+  })
+
+  it('says how far the counts of a baseline lie apart', async () => {
+    const rows = await rowsOf(await london(), 'level=sensor&resolution=hour&store=London&weekday=mon')
+    const spreads = (rows as (Row & { baselineSpread: number | null })[]).map(row => row.baselineSpread)
+    expect(spreads[0]).toBeNull()
+    expect(spreads[1]).toBeCloseTo(Math.SQRT1_2 * (10_057 - 8720), 9)
+    expect(spreads[4]).toBeCloseTo(5111.3548, 4)
   })
 
   it('refuses a store or sensor that does not exist and names the nearest', async () => {

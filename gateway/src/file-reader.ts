@@ -10,8 +10,18 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open as openFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Checkpoint, Decoded, Decoder, DecoderContext, FileBytes, Resume, SeekDecoder } from '@penstock/formats'
-import { type Frame, formatNs, type LedgerLine, parseIsoNs } from '@penstock/frame'
+import {
+  type Checkpoint,
+  type Decoded,
+  type Decoder,
+  type DecoderContext,
+  type FileBytes,
+  type FormatOptions,
+  type Resume,
+  recipeOf,
+  type SeekDecoder,
+} from '@penstock/formats'
+import { type Frame, formatNs, type LedgerLine, LIMITS, parseIsoNs, type Recipe } from '@penstock/frame'
 
 /** What is durable about a file that is being read: small JSON, kept in the cursor. */
 export interface FileProgress {
@@ -75,6 +85,8 @@ export interface FileReaderOptions {
   folder: string
   context: Omit<DecoderContext, 'file' | 'generation'>
   makeDecoder(context: DecoderContext, resume?: Resume): Decoder | SeekDecoder
+  /** What the decoder reads by: sent along with rejects, so that they can be read again elsewhere. */
+  format?: FormatOptions
 }
 
 const headBytesMin = 4096
@@ -135,7 +147,7 @@ const indexBeside = async (file: string): Promise<FileBytes | undefined> => {
 }
 
 export const createFileReader = (options: FileReaderOptions): FileReader => {
-  const { context, folder, makeDecoder } = options
+  const { context, folder, makeDecoder, format } = options
   // One buffer for all files: a decoder keeps no bytes beyond its push.
   let buffer = Buffer.alloc(0)
   const readAt = async (handle: FileHandle, position: number, length: number): Promise<Buffer> => {
@@ -210,6 +222,18 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
         pushBytes = Math.min(Math.max(pushBytesMax, pushBytes), pushBytes << 1)
       }
     }
+    let recipe: { headBytes: number; value: Recipe | undefined } | undefined
+    /** Rejects with how they were read: what stands above the rows is read again, once, when the first of them comes. */
+    const withRecipe = async (decoded: Decoded, handle: FileHandle): Promise<Decoded> => {
+      if (!format || decoded.rejects.length === 0) return decoded
+      const { headBytes } = decoder.checkpoint()
+      if (recipe?.headBytes !== headBytes) {
+        const above = headBytes > 4 * LIMITS.recipeHeadCharsMax ? undefined : await bytesAt(handle, 0, headBytes)
+        recipe = { headBytes, value: above && recipeOf(format, context, above) }
+      }
+      const { value } = recipe
+      return value ? { ...decoded, rejects: decoded.rejects.map(reject => ({ ...reject, recipe: value })) } : decoded
+    }
     const extendHead = (used: Uint8Array) => {
       if (!headBytes) return
       const missing = Math.max(headBytesMin, decoder.checkpoint().headBytes + headBytesBeyond) - headBytes.length
@@ -276,9 +300,10 @@ export const createFileReader = (options: FileReaderOptions): FileReader => {
           offset += used
           extendHead(bytes.subarray(checkLen, checkLen + used))
           adapt(decoded)
-          return { decoded, more: offset < size && !(atEnd && last) }
+          // The buffer may be another file's from the first wait on.
+          return { decoded: await withRecipe(decoded, handle), more: offset < size && !(atEnd && last) }
         }
-        if (atEnd) return { decoded, more: false }
+        if (atEnd) return { decoded: await withRecipe(decoded, handle), more: false }
         // A record longer than the piece: take more of it. The decoder passes over what exceeds its own limit.
         if (pushBytes > 2 * (context.recordBytesMax + pushBytesMax)) {
           throw new Error(`the decoder of ${file} used none of ${pushBytes} bytes`)

@@ -109,6 +109,7 @@ describe('a file that grows', () => {
     expect(reject).toMatchObject({
       text: 'noise',
       origin: { source: 'log', file: 'a.log', generation: 1, firstLine: 2 },
+      recipe: { format: expect.objectContaining({ kind: 'lines' }), stream: expect.any(String) },
     })
     expect(ledgerOf(durable).get('a.log#1')).toMatchObject({ rowsRead: 3, rowsStored: 2, rowsRejected: 1 })
   })

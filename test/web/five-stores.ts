@@ -67,13 +67,16 @@ export const openFiveStores = async ({ webDir, recordsFile, weeks, now }: FiveSt
     ),
   )
   const rows = cities.flatMap(city => historyOf(city, weeks, now().getTime()))
-  await historian.writeAggregates(rows)
+  const oneDoor = rows.filter(row => row.site === doorOf.site).map(row => ofOneDoor(row, doorOf))
+  await historian.writeAggregates([...rows, ...oneDoor])
   await historian.write(
     cities.flatMap(({ id, doors }) =>
       Array.from({ length: doors }, (_, i) => ({
-        ...{ site: id, device: String(i), stream: 'count', startNs: BigInt(now().getTime()) * 1_000_000n },
-        offsetsNs: Float64Array.of(0),
-        columns: [{ name: 'count', type: 'int' as const, values: [1] }],
+        ...{ site: id, device: String(i), stream: 'count' },
+        // From the first row of the history on, and a moment ago.
+        startNs: BigInt(now().getTime() - weeks * 7 * MS_PER_DAY) * 1_000_000n,
+        offsetsNs: Float64Array.of(0, weeks * 7 * MS_PER_DAY * 1e6),
+        columns: [{ name: 'count', type: 'int' as const, values: [1, 1] }],
       })),
     ),
   )
@@ -86,7 +89,13 @@ export const openFiveStores = async ({ webDir, recordsFile, weeks, now }: FiveSt
     ...(web && { web }),
     ingest: async (_gateway, epoch, seq) => ({ epoch, through: seq }),
     receipt: (_gateway, epoch) => ({ epoch, through: 41 }),
-    writes: { lines: async () => {}, posted: async () => {}, mapping: lineMappingSchema.parse({}) },
+    writes: {
+      lines: async () => {},
+      posted: async () => {},
+      replay: async () => 0,
+      dismiss: async () => 0,
+      mapping: lineMappingSchema.parse({}),
+    },
     status: (gateway, status) => live.status(gateway, status, now().getTime()),
     journalStats: () => ({ bytes: 1, nextSeq: 42, oldestSeq: 1, lostEntries: 0 }),
     journalEntry: async () => ({ gone: 'trimmed' }),
@@ -138,6 +147,18 @@ export const openFiveStores = async ({ webDir, recordsFile, weeks, now }: FiveSt
       await server.close()
       await records.close()
     },
+  }
+}
+
+/** The door that has rows of its own: a fifth of its store. */
+const doorOf = { site: 'London', device: '1', share: 0.2 }
+const ofOneDoor = (row: Aggregate, { device, share }: typeof doorOf): Aggregate => {
+  const part = (value: number | null) => (value === null ? null : Math.round(value * share))
+  const one = (value: number) => Math.round(value / 8)
+  return {
+    ...{ ...row, level: 'sensor', device, sum: part(row.sum), min: part(row.min), max: part(row.max) },
+    ...{ mean: part(row.mean), first: part(row.first), last: part(row.last), n: one(row.n), failed: one(row.failed) },
+    ...{ closed: one(row.closed), rows: one(row.rows), expected: one(row.expected ?? 0), had: one(row.had ?? 0) },
   }
 }
 

@@ -26,6 +26,7 @@ const buildPage = async (outDir: string): Promise<void> => {
   const build = spawn(process.execPath, [vite, 'build', '--outDir', outDir, '--emptyOutDir', '--logLevel', 'warn'], {
     cwd: web,
     stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, NODE_ENV: 'production' },
   })
   const [code] = (await once(build, 'exit')) as [number | null]
   if (code !== 0) throw new Error(`the page does not build: vite ended with ${code}`)
@@ -80,7 +81,7 @@ describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () 
   })
 
   it('changes a count by itself, in the figure, the table and the overview', async () => {
-    const store = await openPage('/counts?store=London')
+    const store = await openPage('/counts?store=London&tab=table')
     const overview = await openPage('/')
     await store.page.waitForSelector('[data-figure=today]')
     await overview.page.waitForSelector('[data-store=London] .ticking')
@@ -103,9 +104,8 @@ describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () 
   })
 
   it('says failed where it failed and no data where none came, never zero', async () => {
-    const { page, complaints, close } = await openPage('/counts?store=Berlin&days=28')
+    const { page, complaints, close } = await openPage('/counts?store=Berlin&days=28&tab=table')
     await page.waitForSelector('tbody tr')
-    await page.getByRole('button', { name: /Show all/ }).click()
     const cells = (kind: string) => page.locator(`tbody tr.${kind}`).first().locator('td').allTextContents()
     expect((await cells('failed'))[0]).toBe('–')
     expect((await cells('failed')).at(-1)).toBe('measurement failed')
@@ -118,7 +118,7 @@ describe.skipIf(chromiumPath === undefined)('the page', { timeout: 90_000 }, () 
 
   it('keeps its filters in the address and answers to the keyboard', async () => {
     const { page, complaints, close } = await openPage('/counts?store=Paris')
-    await page.waitForSelector('tbody tr')
+    await page.waitForSelector('.chart canvas')
     expect(await page.getByRole('checkbox', { name: 'Sunday' }).isChecked()).toBe(false)
     await page.getByRole('checkbox', { name: 'Sunday' }).check()
     await page.getByRole('radio', { name: 'Hourly' }).check()

@@ -16,7 +16,7 @@ import { formatNs } from '@penstock/frame'
 import type { Aggregate } from '../historian.ts'
 import type { JournalEntry, Projector } from '../projector.ts'
 
-export type LiveEventType = 'hello' | 'reading' | 'count' | 'gateway' | 'ledger' | 'reset' | 'cut'
+export type LiveEventType = 'hello' | 'reading' | 'count' | 'gateway' | 'ledger' | 'reject' | 'reset' | 'cut'
 export interface LiveEvent {
   /** Undefined where the event is for this client alone and is not to be resumed from. */
   id?: string
@@ -104,6 +104,8 @@ export interface LiveOptions {
 export interface Live extends Projector {
   /** What a gateway said of itself; called by ingest. */
   status(gateway: string, status: Status, atMs: number): void
+  /** Rejects that came, and rejects on which was decided, as the records now have them; called when they do. */
+  rejects(came: number, settled: number): void
   /** Rows that the rollup has just stored; called by the rollup projector. */
   aggregates(rows: readonly Aggregate[]): void
   gateways(): GatewayView[]
@@ -140,6 +142,8 @@ export const createLive = (options: LiveOptions): Live => {
   const dirtyGateways = new Set<string>()
   const pendingCounts = new Map<string, PendingCount>()
   const pendingLedger = new Map<string, LedgerLine & { gateway: string | null }>()
+  let rejectsCame = 0
+  let rejectsSettled = 0
   let applied = options.startAfter ?? 0
   let seriesDropped = 0
   let timer: NodeJS.Timeout | undefined
@@ -164,6 +168,10 @@ export const createLive = (options: LiveOptions): Live => {
         JSON.stringify({ lines: lines.slice(0, ledgerLinesMax), more: lines.length > ledgerLinesMax }),
       )
       pendingLedger.clear()
+    }
+    if (rejectsCame + rejectsSettled > 0) {
+      hub.publish('reject', JSON.stringify({ came: rejectsCame, settled: rejectsSettled }))
+      rejectsCame = rejectsSettled = 0
     }
     let left = readingsPerFlushMax
     for (const key of dirtySeries) {
@@ -232,6 +240,11 @@ export const createLive = (options: LiveOptions): Live => {
       })
       dirtyGateways.add(gateway)
       schedule()
+    },
+    rejects(came, settled) {
+      rejectsCame += came
+      rejectsSettled += settled
+      if (came + settled > 0) schedule()
     },
     aggregates(rows) {
       for (const row of rows) takeAggregate(pendingCounts, row)

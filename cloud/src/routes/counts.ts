@@ -1,10 +1,10 @@
-/** GET /v1/counts: hourly and daily counts per sensor and per store, with baseline and change. */
+/** GET /v1/counts: hourly and daily counts per sensor and per store, with baseline and change; as JSON, CSV or Parquet. */
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { type CountRow, counts } from '../counts.ts'
 import type { AppDeps } from '../deps.ts'
 import { problemResponses, unknownName } from '../problem.ts'
 import type { Site } from '../sites.ts'
-import { csvLine } from './csv.ts'
+import { type FileColumn, fileResponse, savedAs } from './file-response.ts'
 import { choice, hours, name, names, type When, weekdays, when } from './parameters.ts'
 import { allSites } from './sites.ts'
 import { primed, streamResponse } from './stream-response.ts'
@@ -20,7 +20,10 @@ const filtersSchema = z.strictObject({
   hours: hours.optional(),
   stream: name('Stream', 'count').optional(),
   column: name('Numeric column of the stream', 'count').optional(),
-  format: choice(['json', 'csv'], 'json where left out').optional(),
+  format: choice(
+    ['json', 'csv', 'parquet'],
+    'A file of this kind, to be saved under a name; where left out, JSON as an answer',
+  ).optional(),
 })
 /** What would filter nothing is refused: it was meant to. */
 const querySchema = filtersSchema.superRefine((query, context) => {
@@ -44,6 +47,10 @@ const rowSchema = z
     count: z.number().openapi({ description: 'Sum of the column; failed and closed hours add 0' }),
     baseline: z.number().openapi({
       description: 'Mean of this and up to three preceding rows of the same weekday (and hour)',
+    }),
+    baselineSpread: nullableNumber.openapi({
+      description:
+        'Sample standard deviation of the counts that the baseline is the mean of; null where it is of one alone',
     }),
     changePercent: nullableNumber.openapi({ description: 'Deviation from the baseline; null where that is 0' }),
     status: z.enum(['ok', 'partial', 'failed', 'closed', 'missing']),
@@ -81,6 +88,7 @@ const route = createRoute({
       content: {
         'application/json': { schema: z.object({ rows: z.array(rowSchema) }) },
         'text/csv': { schema: z.string() },
+        'application/vnd.apache.parquet': { schema: z.string().openapi({ format: 'binary' }) },
       },
     },
     ...problemResponses,
@@ -94,23 +102,23 @@ export const countRoutes = (app: OpenAPIHono, deps: AppDeps): void => {
     if (c.req.method === 'HEAD') return new Response(null)
     const rows = await primed(countRows(query, stores, deps))
     const onError = (error: unknown) => deps.log.error({ err: error, path: c.req.path }, 'a list of counts broke off')
-    if (query.format !== 'csv') {
-      return streamResponse(asJson(rows), {
-        headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
-        onError,
-      })
-    }
+    const { format = 'json' } = query
+    const name = `counts-${query.level ?? 'store'}-${query.resolution ?? 'day'}`
+    if (format !== 'json') return fileResponse(rows, columns, { format, name, onError })
     const headers = {
-      'content-type': 'text/csv; charset=utf-8',
+      'content-type': 'application/json',
       'cache-control': 'no-store',
-      'content-disposition': `attachment; filename="counts-${query.level ?? 'store'}-${query.resolution ?? 'day'}.csv"`,
+      ...(query.format && savedAs(`${name}.json`)),
     }
-    return streamResponse(asCsv(rows), { headers, onError })
+    return streamResponse(asJson(rows), { headers, onError })
   })
 }
 
 /** The stores asked for, or all; a name that does not exist is refused with the nearest one. */
-const wantedSites = async ({ store, sensor = [] }: Query, { sites, historian }: AppDeps): Promise<Site[]> => {
+export const wantedSites = async (
+  { store, sensor = [] }: Pick<Query, 'store' | 'sensor'>,
+  { sites, historian }: AppDeps,
+): Promise<Site[]> => {
   const streams = await historian.streams()
   const known = allSites(sites, streams)
   const stores = known.filter(s => s.kind === 'store' || !s.configured)
@@ -151,8 +159,11 @@ async function* asJson(rows: AsyncIterable<CountRow>): AsyncGenerator<string> {
   yield ']}\n'
 }
 
-const csvColumns = Object.keys(rowSchema.shape) as (keyof CountRow)[]
-async function* asCsv(rows: AsyncIterable<CountRow>): AsyncGenerator<string> {
-  yield csvLine(csvColumns)
-  for await (const row of rows) yield csvLine(csvColumns.map(key => row[key]))
+const columnTypes: Record<keyof CountRow, FileColumn<CountRow>['type']> = {
+  ...{ store: 'text', sensor: 'text', date: 'date', hour: 'whole', weekday: 'whole', start: 'time', end: 'time' },
+  ...{ count: 'number', baseline: 'number', baselineSpread: 'number', changePercent: 'number', status: 'text' },
+  ...{ n: 'whole', mean: 'number', min: 'number', max: 'number', first: 'number', last: 'number' },
+  ...{ failed: 'whole', closed: 'whole', rows: 'whole', expected: 'whole', had: 'whole', coverage: 'number' },
+  ...{ final: 'flag', revision: 'whole', computedAt: 'time' },
 }
+const columns = (Object.keys(rowSchema.shape) as (keyof CountRow)[]).map(name => ({ name, type: columnTypes[name] }))

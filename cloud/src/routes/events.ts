@@ -6,14 +6,14 @@ import { ProblemError, problemResponses } from '../problem.ts'
 import type { Subscription } from '../projectors/live.ts'
 import { name, names } from './parameters.ts'
 
-const eventTypes = ['reading', 'count', 'gateway', 'ledger'] as const
+const eventTypes = ['reading', 'count', 'gateway', 'ledger', 'reject'] as const
 const route = createRoute({
   method: 'get',
   path: '/v1/events',
   tags: ['live'],
   summary: 'Changes as they happen (server-sent events)',
   description:
-    'Events `reading`, `count`, `gateway` and `ledger`, each with an id. A client that comes back with `Last-Event-ID` gets what it missed, or one `reset` where that is no longer held: then read everything again. A client that does not take its events in time gets `cut` and is to come back. `beat` comes every 10 s.',
+    'Events `reading`, `count`, `gateway`, `ledger` and `reject`, each with an id. A client that comes back with `Last-Event-ID` gets what it missed, or one `reset` where that is no longer held: then read everything again. A client that does not take its events in time gets `cut` and is to come back. `beat` comes every 10 s.',
   request: {
     query: z.strictObject({
       site: name('Only events of this site, and those that are of none', 'London').optional(),

@@ -29,6 +29,20 @@ export const when = (description: string) =>
     })
     .openapi({ type: 'string', description, example: '2026-03-01' })
 
+/** A calendar date; a point in time is refused. */
+export const date = (description: string) =>
+  one
+    .transform((text, context): string => {
+      const value = readWhen(text)
+      if (value && 'date' in value) return value.date
+      context.addIssue({
+        code: 'custom',
+        message: `expected a date such as 2026-03-01, got "${text.slice(0, 40)}"`,
+      })
+      return z.NEVER
+    })
+    .openapi({ type: 'string', description, example: '2026-03-01' })
+
 /** The first instant of a date or the instant itself, in ns. `dayAfter`: of the day after the date. */
 export const whenNs = (value: When, zone: Zone, dayAfter = false): bigint => {
   if ('ns' in value) return value.ns

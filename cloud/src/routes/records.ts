@@ -1,9 +1,8 @@
-/** GET /v1/rejects, /v1/ledger, /v1/losses: what came besides readings, and what did not come. */
+/** GET /v1/ledger, /v1/losses: what files amounted to, and what did not come. */
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import { originSchema } from '@penstock/frame'
 import type { AppDeps } from '../deps.ts'
 import { ProblemError, problemResponses } from '../problem.ts'
-import type { StoredLedgerLine, StoredLoss, StoredReject } from '../projectors/records.ts'
+import type { StoredLedgerLine, StoredLoss } from '../projectors/records.ts'
 import { name, wholeNumber } from './parameters.ts'
 
 const pageDefault = 100
@@ -11,17 +10,6 @@ const pageMax = 1000
 const limit = wholeNumber(1, pageMax, `Rows of a page (${pageDefault} where left out)`).optional()
 const page = name('`next` of the page before').optional()
 
-const rejectSchema = z
-  .object({
-    id: z.string(),
-    gateway: z.string().nullable(),
-    receivedAt: z.string(),
-    at: z.string().nullable().openapi({ description: 'When the gateway read it' }),
-    origin: originSchema,
-    reason: z.string(),
-    text: z.string().openapi({ description: 'The bytes as text, cut at 4,096 characters' }),
-  })
-  .openapi('Reject')
 const ledgerSchema = z
   .object({
     gateway: z.string().nullable(),
@@ -31,6 +19,9 @@ const ledgerSchema = z
     rowsRead: z.int(),
     rowsStored: z.int(),
     rowsRejected: z.int(),
+    rowsReplayed: z
+      .int()
+      .openapi({ description: 'Rejected at first and read later with a correction: counted as stored' }),
     bytes: z.int(),
     firstTime: z.string().nullable(),
     lastTime: z.string().nullable(),
@@ -61,14 +52,6 @@ const file = {
   file: z.string().max(4096).optional().openapi({ description: 'Only of this file' }),
 }
 
-const rejectsRoute = createRoute({
-  method: 'get',
-  path: '/v1/rejects',
-  tags: ['records'],
-  summary: 'Bytes that could not be read, newest first',
-  request: { query: z.strictObject({ ...file, limit, page }) },
-  responses: answer(z.object({ rejects: z.array(rejectSchema), next }), 'One page'),
-})
 const ledgerRoute = createRoute({
   method: 'get',
   path: '/v1/ledger',
@@ -90,16 +73,6 @@ const lossesRoute = createRoute({
 })
 
 export const recordRoutes = (app: OpenAPIHono, { records }: AppDeps): void => {
-  app.openapi(rejectsRoute, async c => {
-    const { limit = pageDefault, page, ...filter } = c.req.valid('query')
-    const before = page === undefined ? undefined : rejectPosition(page)
-    const rows = await records.rejects({ ...given(filter), ...(before && { before }), limit: limit + 1 })
-    const shown = rows.slice(0, limit)
-    return c.json(
-      { rejects: shown.map(rejectView), next: rows.length > limit ? (shown.at(-1)?.id ?? null) : null },
-      200,
-    )
-  })
   app.openapi(ledgerRoute, async c => {
     const { limit = pageDefault, page, ...filter } = c.req.valid('query')
     const offset = offsetOf(page)
@@ -135,11 +108,6 @@ const badPage = (): ProblemError =>
   new ProblemError(400, 'invalid-parameter', 'page: expected the `next` of the page before.', {
     errors: [{ parameter: 'page', detail: 'expected the `next` of the page before' }],
   })
-const rejectPosition = (page: string): { seq: number; index: number } => {
-  const m = /^(\d{1,15})\.(\d{1,9})$/.exec(page)
-  if (!m) throw badPage()
-  return { seq: Number(m[1]), index: Number(m[2]) }
-}
 const offsetOf = (page: string | undefined): number => {
   if (page === undefined) return 0
   if (!/^\d{1,12}$/.test(page)) throw badPage()
@@ -147,11 +115,6 @@ const offsetOf = (page: string | undefined): number => {
 }
 
 const isoMs = (ms: number): string => new Date(ms).toISOString()
-const rejectView = ({ receivedMs, at, ...rest }: StoredReject): z.output<typeof rejectSchema> => ({
-  ...rest,
-  at: at ?? null,
-  receivedAt: isoMs(receivedMs),
-})
 const ledgerView = (line: StoredLedgerLine): z.output<typeof ledgerSchema> => {
   const { receivedMs, journalSeq: _, firstTime, lastTime, ...rest } = line
   return { ...rest, firstTime: firstTime ?? null, lastTime: lastTime ?? null, receivedAt: isoMs(receivedMs) }

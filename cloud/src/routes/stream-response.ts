@@ -10,7 +10,10 @@ export interface StreamOptions {
   onError(error: unknown): void
 }
 
-export const streamResponse = (pieces: AsyncIterable<string>, { headers, onError }: StreamOptions): Response => {
+export const streamResponse = (
+  pieces: AsyncIterable<string | Uint8Array<ArrayBuffer>>,
+  { headers, onError }: StreamOptions,
+): Response => {
   const iterator = pieces[Symbol.asyncIterator]()
   const body = new ReadableStream<Uint8Array>(
     {
@@ -19,12 +22,15 @@ export const streamResponse = (pieces: AsyncIterable<string>, { headers, onError
           let text = ''
           while (text.length < chunkCharsMax) {
             const step = await iterator.next()
-            if (step.done) {
-              if (text !== '') controller.enqueue(encoder.encode(text))
-              controller.close()
-              return
+            const piece = step.done ? undefined : step.value
+            if (typeof piece === 'string') {
+              text += piece
+              continue
             }
-            text += step.value
+            if (text !== '') controller.enqueue(encoder.encode(text))
+            if (piece) controller.enqueue(piece)
+            else controller.close()
+            return
           }
           controller.enqueue(encoder.encode(text))
         } catch (error) {

@@ -98,9 +98,9 @@ const spans: [string, number][] = [
 export const spanText = (ms: number): string => {
   const [unit, size] = spans.find(([, size]) => ms >= size * (size === 1000 ? 0 : 1.5)) ?? ['second', 1000]
   const amount = Math.max(0, Math.floor(ms / size))
-  return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(amount)
+  return new Intl.NumberFormat(texts.language, { style: 'unit', unit, unitDisplay: 'long' }).format(amount)
 }
-const ago = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'long' })
+const ago = new Intl.RelativeTimeFormat(texts.language, { numeric: 'auto', style: 'long' })
 export const agoText = (ms: number): string => {
   if (ms < 1500) return ago.format(0, 'second')
   const [unit, size] = spans.find(([, size]) => ms >= size * (size === 1000 ? 0 : 1.5)) ?? ['second', 1000]

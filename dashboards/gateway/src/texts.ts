@@ -3,6 +3,8 @@
 const plural = (n: number, one: string, many: string): string => (n === 1 ? one : many)
 
 export const texts = {
+  /** Of the words below, and of those that stand within them. */
+  language: 'en',
   product: 'Penstock gateway',
   title: (name: string) => `${name} · Penstock gateway`,
   skip: 'Skip to content',

@@ -1,13 +1,13 @@
 /** The cloud's HTTP API, as far as the page needs it. Its types are made from the service's own OpenAPI document. */
 import type { components, paths } from './generated/api.d.ts'
 
-type Schemas = components['schemas']
+export type Schemas = components['schemas']
 export type Site = Schemas['Site']
 /** What charts and tables need of a row; a row that is made of several has no more. */
 export type CountRow = Pick<
   Schemas['Count'],
   | ('store' | 'date' | 'hour' | 'weekday' | 'start' | 'end' | 'count' | 'baseline' | 'changePercent' | 'status')
-  | ('n' | 'failed' | 'rows' | 'expected' | 'coverage' | 'final' | 'revision')
+  | ('n' | 'failed' | 'rows' | 'expected' | 'coverage' | 'final' | 'revision' | 'baselineSpread')
 >
 export type Status = CountRow['status']
 export type Gateway = Schemas['Gateway']
@@ -73,15 +73,17 @@ export const getReasons = async (signal: AbortSignal): Promise<string[]> => {
   return reasons ?? []
 }
 
-export interface CountQuery {
-  store?: string
+export type CountQuery = Pick<Query<'/v1/counts'>, 'store' | 'sensor' | 'to' | 'weekday' | 'hours'> & {
   resolution: Resolution
   /** A date or a time with offset. */
   from: string
 }
+const leveled = (query: CountQuery) => ({ level: query.sensor === undefined ? 'store' : 'sensor', ...query }) as const
 export const getCounts = async (query: CountQuery, signal?: AbortSignal): Promise<CountRow[]> =>
-  (await get('/v1/counts', { level: 'store', ...query }, signal)).rows
+  (await get('/v1/counts', leveled(query), signal)).rows
 
+export const formats = ['csv', 'parquet', 'json'] as const
+export type Format = (typeof formats)[number]
 /** The same rows as a file. */
-export const countsAddress = (query: CountQuery & { weekday?: string; hours?: string; format?: 'csv' }): string =>
-  address('/v1/counts', { level: 'store', ...query })
+export const countsAddress = (query: CountQuery, format: Format): string =>
+  address('/v1/counts', { ...leveled(query), format })

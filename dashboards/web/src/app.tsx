@@ -13,6 +13,7 @@ import type { ViewProps } from './view.ts'
 const views: readonly { path: string; name: string; load(): Promise<{ default: ComponentType<ViewProps> }> }[] = [
   { path: '/', name: texts.nav.overview, load: () => import('./views/overview.tsx') },
   { path: '/counts', name: texts.nav.counts, load: () => import('./views/counts.tsx') },
+  { path: '/instruments', name: texts.nav.instruments, load: () => import('./views/instruments.tsx') },
   { path: '/gaps', name: texts.nav.gaps, load: () => import('./views/gaps.tsx') },
 ]
 

@@ -1,10 +1,13 @@
 /** Numbers, dates and sizes as people read them. */
 
 const whole = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 })
+const tenth = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 1 })
 const compact = new Intl.NumberFormat('en-GB', { notation: 'compact', maximumFractionDigits: 2 })
 const minus = '−'
 
 export const numberText = (value: number): string => whole.format(value).replace('-', minus)
+/** With one digit behind the point where it is no whole number. */
+export const meanText = (value: number): string => tenth.format(value).replace('-', minus)
 export const compactText = (value: number): string => compact.format(value)
 
 /** `+12.3 %`, or a dash where there is none. */

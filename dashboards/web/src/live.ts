@@ -17,6 +17,14 @@ export interface CountEvent {
   to: string
   rows: CountChange[]
 }
+/** The newest row of a series, without curves. */
+export interface ReadingEvent {
+  site: string
+  device: string
+  stream: string
+  time: string
+  values: Record<string, number | string | boolean | null>
+}
 export type LineState = 'connecting' | 'live' | 'offline'
 
 export interface LiveLine {
@@ -25,6 +33,8 @@ export interface LiveLine {
   heardMs(): number | undefined
   onState(listener: () => void): () => void
   onCount(listener: (event: CountEvent) => void): () => void
+  /** Told only while somebody listens. */
+  onReading(listener: (event: ReadingEvent) => void): () => void
   onGateway(listener: () => void): () => void
   /** What was missed is not to be had: read everything again. */
   onReset(listener: () => void): () => void
@@ -53,6 +63,7 @@ const listeners = <T>() => {
 export const openLive = (): LiveLine => {
   const counts = listeners<CountEvent>()
   const gateways = listeners<void>()
+  const readings = listeners<ReadingEvent>()
   const resets = listeners<void>()
   const states = listeners<void>()
   let state: LineState = 'connecting'
@@ -63,6 +74,7 @@ export const openLive = (): LiveLine => {
   let retryTimer: number | undefined
   let silence: number | undefined
   let wasLive = false
+  let wantsReadings = false
 
   const setState = (next: LineState): void => {
     if (next === state) return
@@ -93,7 +105,8 @@ export const openLive = (): LiveLine => {
   const connect = (): void => {
     clearTimeout(retryTimer)
     source?.close()
-    const query = new URLSearchParams({ types: 'count,gateway', ...(lastId !== undefined && { after: lastId }) })
+    const types = wantsReadings ? 'count,gateway,reading' : 'count,gateway'
+    const query = new URLSearchParams({ types, ...(lastId !== undefined && { after: lastId }) })
     source = new EventSource(`/v1/events?${query}`)
     source.onopen = () => {
       retryMs = retryMsMin
@@ -107,6 +120,7 @@ export const openLive = (): LiveLine => {
     on('hello', () => {})
     on('beat', () => {})
     on('count', data => counts.tell(JSON.parse(data) as CountEvent))
+    on('reading', data => readings.tell(JSON.parse(data) as ReadingEvent))
     on('gateway', () => gateways.tell())
     on('reset', () => resets.tell())
     on('cut', lost)
@@ -124,6 +138,14 @@ export const openLive = (): LiveLine => {
     heardMs: () => heardMs,
     onState: states.add,
     onCount: counts.add,
+    onReading(listener) {
+      const off = readings.add(listener)
+      if (!wantsReadings) {
+        wantsReadings = true
+        connect()
+      }
+      return off
+    },
     onGateway: gateways.add,
     onReset: resets.add,
   }

@@ -47,6 +47,7 @@ export const Link = ({
   to: string
   class?: string
   children: ComponentChildren
+  title?: string
   'aria-current'?: 'page' | undefined
 }) => (
   <a

@@ -4,11 +4,29 @@ import { buildSlots, figureOf, joinStores, type SlotsQuery } from '../src/counts
 
 const row = (date: string, over: Partial<CountRow> = {}): CountRow => ({
   ...{ store: 'London', date, hour: null, weekday: 0, start: `${date}T00:00:00Z`, end: `${date}T24:00:00Z` },
-  ...{ count: 10, baseline: 8, changePercent: 25, status: 'ok', n: 8, failed: 0, rows: 8, expected: 8, coverage: 1 },
+  ...{
+    count: 10,
+    baseline: 8,
+    baselineSpread: 2,
+    changePercent: 25,
+    status: 'ok',
+    n: 8,
+    failed: 0,
+    rows: 8,
+    expected: 8,
+    coverage: 1,
+  },
   ...{ final: true, revision: 1, ...over },
 })
 const query: SlotsQuery = {
-  ...{ resolution: 'day', today: '2026-03-18', hourNow: 14, days: 10, hours: { from: 9, to: 19 } },
+  ...{
+    resolution: 'day',
+    today: '2026-03-18',
+    hourNow: 14,
+    from: '2026-03-09',
+    to: '2026-03-18',
+    hours: { from: 9, to: 19 },
+  },
   weekdays: [0, 1, 2, 3, 4, 5],
 }
 
@@ -30,6 +48,25 @@ describe('the places of a chart', () => {
     expect(buildSlots([row('2026-03-17')], query).map(slot => slot.status)).toEqual(['ok', 'pending'])
   })
 
+  it('begin where the readings began, though their first row is missing', () => {
+    const slots = buildSlots([row('2026-03-17')], { ...query, first: '2026-03-16' })
+    expect(slots.map(slot => [slot.date, slot.status])).toEqual([
+      ['2026-03-16', 'missing'],
+      ['2026-03-17', 'ok'],
+      ['2026-03-18', 'pending'],
+    ])
+  })
+
+  it('are closed where nothing came and nothing is expected', () => {
+    const slots = buildSlots([], { ...query, first: '2026-03-16', isOpen: weekday => weekday !== 1 })
+    expect(slots.map(slot => slot.status)).toEqual(['missing', 'closed', 'pending'])
+  })
+
+  it('end with the range', () => {
+    const slots = buildSlots([row('2026-03-12'), row('2026-03-13')], { ...query, to: '2026-03-12' })
+    expect(slots.map(slot => slot.date)).toEqual(['2026-03-12'])
+  })
+
   it('take the state that the row says, never a zero for a failure', () => {
     const [slot] = buildSlots([row('2026-03-18', { status: 'failed', count: 0 })], query)
     expect(slot?.status).toBe('failed')
@@ -37,7 +74,7 @@ describe('the places of a chart', () => {
 
   it('go by the hour up to the present one', () => {
     const rows = [row('2026-03-17', { hour: 19 }), row('2026-03-18', { hour: 9 })]
-    const slots = buildSlots(rows, { ...query, resolution: 'hour', days: 2 })
+    const slots = buildSlots(rows, { ...query, resolution: 'hour', from: '2026-03-17' })
     expect(slots.map(slot => slot.hour)).toEqual([19, 9, 10, 11, 12, 13, 14])
     expect(slots.map(slot => slot.status)).toEqual([
       'ok',
@@ -50,7 +87,14 @@ describe('the places of a chart', () => {
   it('join the hour that an autumn night has twice', () => {
     const twice = [row('2026-10-25', { hour: 2, count: 3 }), row('2026-10-25', { hour: 2, count: 4, status: 'failed' })]
     const slots = buildSlots(twice, {
-      ...{ ...query, resolution: 'hour', today: '2026-10-25', days: 1, hours: { from: 2, to: 2 } },
+      ...{
+        ...query,
+        resolution: 'hour',
+        today: '2026-10-25',
+        from: '2026-10-25',
+        to: '2026-10-25',
+        hours: { from: 2, to: 2 },
+      },
       weekdays: [6],
     })
     expect(slots).toHaveLength(1)

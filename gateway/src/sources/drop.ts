@@ -416,6 +416,7 @@ const readerOf = (options: DropOptions): FileReader =>
       recordBytesMax: options.recordBytesMax,
     },
     makeDecoder: (context, resume) => createFileDecoder(options.format, context, resume),
+    format: options.format,
   })
 
 /** What a file says of itself, by its path, for the size and time that it had. */

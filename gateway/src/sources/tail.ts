@@ -304,6 +304,7 @@ const readerOf = (options: TailOptions): FileReader =>
       recordBytesMax: options.recordBytesMax,
     },
     makeDecoder: (context, resume) => createFileDecoder(options.format, context, resume),
+    format: options.format,
   })
 
 const progressesOf = (resume: Cursor): Map<string, FileProgress> => {

@@ -63,20 +63,22 @@ const rowsTable = (stream: SampleStream, rows: SampleRow[], width: number | unde
   if (rows.length === 0) return []
   const { columns, zone } = stream
   const times = timesOf(rows)
+  const isUtc = zone === 'UTC' || zone === 'Etc/UTC'
   const cells = rows.map((row, i) => [
     times.local[i] ?? '',
-    times.utc[i] ?? '',
+    ...(isUtc ? [] : [times.utc[i] ?? '']),
     ...row.values.map(valueText),
     row.status ?? 'ok',
   ])
   const timeChars = Math.max(...times.local.map(text => text.length))
   const heads: TableColumn[] = [
-    { title: 'time', under: `${zone}${times.offset}`, charsMin: timeChars },
-    { title: 'time', under: 'UTC', charsMin: times.utc[0]?.length ?? 0 },
+    { title: 'time', under: isUtc ? 'UTC' : `${zone}${times.offset}`, charsMin: timeChars },
+    ...(isUtc ? [] : [{ title: 'time', under: 'UTC', charsMin: times.utc[0]?.length ?? 0 }]),
     ...columns.map(
       ({ name, unit = '', type }): TableColumn => ({
         title: name,
-        under: unit,
+        // Many names hold their unit already.
+        under: name.includes(`[${unit}]`) || name.includes(`(${unit})`) ? '' : unit,
         align: type === 'float' || type === 'int' ? 'right' : 'left',
         charsMin: valueCharsMin,
       }),

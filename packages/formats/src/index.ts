@@ -1,3 +1,4 @@
+export { type Alone, type AloneReader, createAloneReader, headText, recipeOf } from './alone.ts'
 export { type BinaryOptions, binarySchema, createBinary } from './binary.ts'
 export { type CsvOptions, createCsv, csvSchema } from './csv.ts'
 export type {

@@ -18,11 +18,21 @@ import {
   type Frame,
   type NumberColumn,
   type Receipt,
+  type Recipe,
+  type Reject,
   STATUS_COLUMN,
   STATUS_NOT_A_NUMBER,
   type Status,
 } from './frame.ts'
-import { LIMITS, receiptSchema, statusSchema, wireEnvelopeSchema, type wireFrameSchema } from './schema.ts'
+import {
+  LIMITS,
+  receiptSchema,
+  type recipeSchema,
+  type rejectSchema,
+  statusSchema,
+  wireEnvelopeSchema,
+  type wireFrameSchema,
+} from './schema.ts'
 import { formatNs, parseIsoNs } from './time.ts'
 
 const gzipFromBytes = 1024
@@ -35,7 +45,7 @@ export const encodeEnvelope = (envelope: Envelope): Uint8Array => {
     pushFrame(parts, withStatuses(frame))
   })
   parts.push(']')
-  if (envelope.rejects.length > 0) parts.push(',"rejects":', JSON.stringify(envelope.rejects))
+  if (envelope.rejects.length > 0) pushRejects(parts, envelope.rejects)
   if (envelope.ledger.length > 0) parts.push(',"ledger":', JSON.stringify(envelope.ledger))
   if (envelope.loss) parts.push(',"loss":', JSON.stringify(envelope.loss))
   parts.push('}')
@@ -43,6 +53,35 @@ export const encodeEnvelope = (envelope: Envelope): Uint8Array => {
   if (plain.length <= gzipFromBytes) return plain
   const packed = gzipSync(plain, { level: 1 })
   return packed.length < plain.length ? packed : plain
+}
+
+/** Each recipe once: a reject holds its position. */
+const pushRejects = (parts: string[], rejects: readonly Reject[]): void => {
+  const texts = new Map<string, number>()
+  const known = new Map<Recipe, number | undefined>()
+  const positionOf = (recipe: Recipe): number | undefined => {
+    if (known.has(recipe)) return known.get(recipe)
+    const text = JSON.stringify(recipe)
+    const room = texts.size < LIMITS.recipesPerEnvelopeMax
+    const position = texts.get(text) ?? (room ? texts.size : undefined)
+    if (position !== undefined) texts.set(text, position)
+    known.set(recipe, position)
+    return position
+  }
+  const list = rejects.map(({ recipe, ...reject }) => ({ ...reject, ...(recipe && { recipe: positionOf(recipe) }) }))
+  parts.push(',"rejects":', JSON.stringify(list))
+  if (texts.size > 0) parts.push(',"recipes":[', [...texts.keys()].join(','), ']')
+}
+
+const withRecipe = (
+  { recipe, ...reject }: z.output<typeof rejectSchema>,
+  recipes: readonly z.output<typeof recipeSchema>[],
+  at: string,
+): Reject => {
+  if (recipe === undefined) return reject as Reject
+  const found = recipes[recipe]
+  if (!found) throw new WireError(`${at}.recipe: there is no recipe ${recipe}`)
+  return { ...reject, recipe: found } as Reject
 }
 
 const pushFrame = (parts: string[], frame: Frame): void => {
@@ -146,7 +185,7 @@ export const decodeEnvelope = (body: Uint8Array, limits = defaultLimits): Envelo
   })
   return {
     frames,
-    rejects: parsed.rejects as Envelope['rejects'],
+    rejects: parsed.rejects.map((reject, i) => withRecipe(reject, parsed.recipes, `rejects[${i}]`)),
     ledger: parsed.ledger as Envelope['ledger'],
     ...(parsed.loss && { loss: parsed.loss }),
   }

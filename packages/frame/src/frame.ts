@@ -86,6 +86,23 @@ export interface Frame {
   origin?: Origin
 }
 
+/**
+ * How the records of a file were read: with it, one of them can be read again where the file is not at hand. Rejects of
+ * one file share one; an envelope carries it once.
+ */
+export interface Recipe {
+  /** As under `format:` of a source. */
+  format: { readonly [key: string]: Json }
+  /** What stands above the rows and is needed to read one of them (names, units, metadata), as text with its line ends. */
+  head?: string
+  /** What a row belongs to where it does not say so itself. */
+  site: string
+  device: string
+  stream: string
+  /** IANA zone of its local times. */
+  zone: string
+}
+
 /** Bytes that could not be read as a row: stored like a reading, so that a person can repair and replay them. */
 export interface Reject {
   origin: Origin
@@ -95,6 +112,8 @@ export interface Reject {
   text: string
   /** When the gateway read it, ISO 8601, where a clock was at hand. */
   at?: string
+  /** Left out where it was not read by a format alone, or by an older gateway. */
+  recipe?: Recipe
 }
 
 /** What one file has amounted to so far. A later line for the same source, file and generation replaces an earlier one. */

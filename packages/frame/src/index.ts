@@ -21,6 +21,7 @@ export {
   plainReadingSchema,
   plainReadingsSchema,
   receiptSchema,
+  recipeSchema,
   rejectSchema,
   statusSchema,
   wireEnvelopeSchema,

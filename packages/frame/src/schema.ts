@@ -19,6 +19,10 @@ export const LIMITS = {
   textCharsMax: 65_536,
   rejectTextCharsMax: 4096,
   reasonCharsMax: 2048,
+  recipesPerEnvelopeMax: 4096,
+  /** Of a recipe: its format's options as JSON, and what stands above the rows. */
+  recipeFormatCharsMax: 32_768,
+  recipeHeadCharsMax: 16_384,
   attributesMax: 256,
   vectorLengthMax: 4_194_304,
   sourcesPerStatusMax: 1024,
@@ -77,6 +81,22 @@ export const rejectSchema = z.object({
   reason: z.string().max(LIMITS.reasonCharsMax),
   text: z.string().max(LIMITS.rejectTextCharsMax),
   at: isoTime.optional(),
+  /** Position in the envelope's recipes. */
+  recipe: count.optional(),
+})
+
+export const recipeSchema = z.object({
+  format: z
+    .record(z.string(), z.unknown())
+    .refine(
+      format => JSON.stringify(format).length <= LIMITS.recipeFormatCharsMax,
+      `is longer than ${LIMITS.recipeFormatCharsMax} characters`,
+    ),
+  head: z.string().max(LIMITS.recipeHeadCharsMax).optional(),
+  site: nameSchema,
+  device: nameSchema,
+  stream: nameSchema,
+  zone: z.string().max(64),
 })
 
 export const ledgerLineSchema = z.object({
@@ -102,6 +122,7 @@ export const wireEnvelopeSchema = z.object({
   v: z.literal(1),
   frames: z.array(wireFrameSchema).max(LIMITS.framesPerEnvelopeMax).default([]),
   rejects: z.array(rejectSchema).max(LIMITS.rejectsPerEnvelopeMax).default([]),
+  recipes: z.array(recipeSchema).max(LIMITS.recipesPerEnvelopeMax).default([]),
   ledger: z.array(ledgerLineSchema).max(LIMITS.ledgerLinesPerEnvelopeMax).default([]),
   loss: lossSchema.optional(),
 })

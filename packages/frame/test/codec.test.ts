@@ -78,9 +78,17 @@ const frame: fc.Arbitrary<Frame> = fc.integer({ min: 0, max: 6 }).chain(rows =>
   }),
 )
 const origin = fc.record({ source: name, file: text, generation: fc.integer({ min: 1, max: 99 }), firstLine: fc.nat() })
+const recipe = fc.record({
+  format: fc.record({ kind: fc.constantFrom('csv', 'lines'), header: fc.boolean() }),
+  head: text,
+  ...{ site: name, device: name, stream: name, zone: fc.constant('UTC') },
+})
 const envelope: fc.Arbitrary<Envelope> = fc.record({
   frames: fc.array(frame, { maxLength: 3 }),
-  rejects: fc.array(fc.record({ origin, reason: text, text }), { maxLength: 3 }),
+  rejects: fc.array(
+    fc.oneof(fc.record({ origin, reason: text, text }), fc.record({ origin, reason: text, text, recipe })),
+    { maxLength: 3 },
+  ),
   ledger: fc.array(
     fc.record({
       source: name,
@@ -151,6 +159,19 @@ describe('envelope', () => {
     expect(large.length).toBeLessThan(1000)
   })
 
+  test('how rejects were read travels once, however many they are', () => {
+    const read = { format: { kind: 'csv' }, head: 'names\n', site: 's', device: 'd', stream: 'x', zone: 'UTC' }
+    const of = { origin: { source: 'a' }, reason: 'r' }
+    const rejects = [
+      { ...of, text: '1', recipe: read },
+      { ...of, text: '2' },
+      { ...of, text: '3', recipe: { ...read } },
+    ]
+    const body = encodeEnvelope({ ...emptyEnvelope(), rejects })
+    expect(Buffer.from(body).toString().split('names').length).toBe(2)
+    expect(decodeEnvelope(body).rejects).toEqual(rejects)
+  })
+
   test('the loss of a range travels', () => {
     const e = { ...emptyEnvelope(), loss: { from: 3, through: 9, reason: 'the disk was full' } }
     expect(decodeEnvelope(encodeEnvelope(e))).toEqual(e)
@@ -167,6 +188,11 @@ describe('what arrives is refused with one sentence', () => {
     ['nothing', new Uint8Array(0), /not JSON/],
     ['another version', Buffer.from('{"v":2}'), /^envelope: v: /],
     ['half of a gzip', gzipSync('{"v":1}').subarray(0, 12), /^the body is not whole gzip$/],
+    [
+      'a recipe that is not there',
+      wire([], { rejects: [{ origin: { source: 's' }, reason: 'r', text: 't', recipe: 1 }] }),
+      /^rejects\[0\]\.recipe: there is no recipe 1$/,
+    ],
     ['a missing site', wire([{ ...good, site: undefined }]), /^envelope: frames\[0\]\.site: /],
     ['a control character in a name', wire([{ ...good, device: 'a\nb' }]), /frames\[0\]\.device: .*control character/],
     ['a time without offset', wire([{ ...good, start: '2026-01-01T00:00:00' }]), /frames\[0\]\.start: /],

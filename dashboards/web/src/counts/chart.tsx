@@ -1,8 +1,9 @@
 /** Bars of the count with the line of its baseline. Failed and missing places are hatched, never drawn as zero. */
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useMemo } from 'preact/hooks'
 import uPlot from 'uplot'
-import 'uplot/dist/uPlot.min.css'
-import { compactText, dateText, hourText, shortDateText, weekdayOf, weekdayText } from '../format.ts'
+import { dateText, hourText } from '../format.ts'
+import { type At, type Place as AxisPlace, placesOf } from './axis.ts'
+import { axesOf, frameOf, Plot } from './plot.tsx'
 import type { Slot } from './slots.ts'
 
 export interface ChartProps {
@@ -13,81 +14,30 @@ export interface ChartProps {
   onHover(slot: Slot | undefined): void
 }
 
-/** A place on the axis; between two days of hours one stays free. */
-type Place = Slot | undefined
-
-const height = 300
+type Place = AxisPlace<Slot>
 
 export const Chart = ({ slots, label, theme, onHover }: ChartProps) => {
-  const box = useRef<HTMLDivElement>(null)
-  const plot = useRef<uPlot | undefined>(undefined)
   const places = useMemo(() => placesOf(slots), [slots])
   const data = useMemo(() => dataOf(places), [places])
-  const shown = useRef({ places, data })
-  shown.current = { places, data }
-  const [width, setWidth] = useState(0)
-  const shape = `${places.length} ${slots[0]?.date} ${slots[0]?.hour} ${slots.at(-1)?.date}`
-
-  useEffect(() => {
-    if (!box.current) return
-    const observer = new ResizeObserver(entries => setWidth(Math.floor(entries[0]?.contentRect.width ?? 0)))
-    observer.observe(box.current)
-    return () => observer.disconnect()
-  }, [])
-
-  useEffect(() => {
-    if (!box.current || width === 0) return
-    const options = optionsOf(box.current, width, () => shown.current.places, onHover)
-    const made = new uPlot(options, shown.current.data, box.current)
-    plot.current = made
-    return () => {
-      plot.current = undefined
-      made.destroy()
-    }
-  }, [width, shape, theme])
-
-  useEffect(() => plot.current?.setData(data), [data])
-
-  const step = (event: KeyboardEvent): void => {
-    const u = plot.current
-    const last = places.length - 1
-    const at = u?.cursor.idx ?? undefined
-    const next = { ArrowLeft: (at ?? last + 1) - 1, ArrowRight: (at ?? -1) + 1, Home: 0, End: last }[event.key]
-    if (!u || next === undefined) return
-    event.preventDefault()
-    const to = Math.max(
-      0,
-      Math.min(last, places[next] || !places[next + 1] ? next : next + Math.sign(next - (at ?? 0))),
-    )
-    u.setCursor({ left: u.valToPos(to, 'x'), top: 40 })
-  }
-  return (
-    <div
-      class="chart"
-      ref={box}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys walk along the bars
-      tabIndex={0}
-      role="img"
-      aria-label={label}
-      onKeyDown={step}
-      onBlur={() => plot.current?.setCursor({ left: -10, top: -10 })}
-    />
-  )
+  return <Plot {...{ places, data, label, theme, optionsOf, onHover }} shape="" />
 }
-
-const placesOf = (slots: readonly Slot[]): Place[] =>
-  slots.flatMap((slot, i) =>
-    slot.hour !== null && i > 0 && slots[i - 1]?.date !== slot.date ? [undefined, slot] : [slot],
-  )
 
 const dataOf = (places: readonly Place[]): uPlot.AlignedData => {
   const compared = (slot: Place) => slot?.row && slot.status !== 'closed' && !isUnderWay(slot)
   const baseline = places.map(slot => (compared(slot) ? (slot?.row?.baseline ?? null) : null))
+  /** A count cannot be below 0, whatever its spread. */
+  const edge = (sign: 1 | -1) =>
+    places.map((slot, i) => {
+      const [middle, spread] = [baseline[i] ?? null, slot?.row?.baselineSpread ?? null]
+      return middle === null || spread === null ? null : Math.max(0, middle + sign * spread)
+    })
   return [
     places.map((_, i) => i),
     places.map(slot =>
       slot && (slot.status === 'ok' || slot.status === 'partial') ? (slot.row?.count ?? null) : null,
     ),
+    edge(1),
+    edge(-1),
     baseline,
     baseline,
   ]
@@ -96,45 +46,23 @@ const dataOf = (places: readonly Place[]): uPlot.AlignedData => {
 /** Still being counted: a baseline beside it would compare a part with wholes. */
 export const isUnderWay = (slot: Slot): boolean => slot.row !== undefined && Date.now() < Date.parse(slot.row.end)
 
-const optionsOf = (
-  box: HTMLElement,
-  width: number,
-  places: () => readonly Place[],
-  onHover: (slot: Slot | undefined) => void,
-): uPlot.Options => {
+const optionsOf = (box: HTMLElement, width: number, places: () => readonly Place[]): uPlot.Options => {
   const style = getComputedStyle(box)
   const colour = (name: string) => style.getPropertyValue(name).trim()
-  const font = `12px ${style.fontFamily}`
   const line = { points: { show: false }, spanGaps: false }
   const narrow = width / Math.max(1, places().length) < 12
   return {
-    width,
-    height,
-    legend: { show: false },
-    padding: [12, 18, 0, 0],
-    cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
-    scales: {
-      x: { time: false, range: () => [-0.5, Math.max(0.5, places().length - 0.5)] },
-      y: { range: (_u, _min, max) => [0, Math.max(10, (max ?? 0) * 1.08)] },
-    },
-    axes: [
-      {
-        ...{ stroke: colour('--muted'), font, size: 40, gap: 8, grid: { show: false }, ticks: { show: false } },
-        splits: () => splitsOf(places(), width),
-        values: (_u, splits) => splits.map(i => tickText(places(), i)),
-      },
-      {
-        ...{ stroke: colour('--muted'), font, size: width < 480 ? 40 : 52, gap: 8, ticks: { show: false } },
-        grid: { stroke: colour('--line'), width: 1 },
-        values: (_u, splits) => splits.map(compactText),
-      },
-    ],
+    ...frameOf(width, places),
+    axes: axesOf(box, width, places),
+    bands: [{ series: [2, 3], fill: colour('--band') }],
     series: [
       {},
       {
         ...{ label: 'Visitors', fill: colour('--bar'), stroke: colour('--bar'), width: 0, points: { show: false } },
         paths: barPaths(colour('--bar'), colour('--bar-open'), places),
       },
+      { label: 'Spread, upper', width: 0, ...line },
+      { label: 'Spread, lower', width: 0, ...line },
       // A halo, so that the line stays apart from the bars in every colour.
       { label: 'Baseline', stroke: colour('--panel'), width: narrow ? 3 : 5, ...line },
       { label: 'Baseline', stroke: colour('--baseline'), width: narrow ? 1.25 : 2, ...line },
@@ -142,7 +70,6 @@ const optionsOf = (
     hooks: {
       drawClear: [u => drawGaps(u, places(), { failed: colour('--warn'), missing: colour('--gap') })],
       draw: [u => drawPartFailures(u, places(), colour('--warn'))],
-      setCursor: [u => onHover(places()[u.cursor.idx ?? -1])],
     },
   }
 }
@@ -153,28 +80,6 @@ const barPaths = (whole: string, open: string, places: () => readonly Place[]): 
     radius: [0.12, 0],
     disp: { fill: { unit: 3, values: () => places().map(slot => (slot && isUnderWay(slot) ? open : whole)) } },
   }) ?? (() => null)
-
-/** About one tick every 72 px: hours of the day, else days, else Mondays. */
-const splitsOf = (places: readonly Place[], width: number): number[] => {
-  const room = Math.max(2, Math.floor(width / 72))
-  const days = places.flatMap((slot, i) => (slot && places[i - 1]?.date !== slot.date ? [i] : []))
-  const hourly = places.some(slot => slot && slot.hour !== null)
-  if (hourly && days.length * 4 <= room) {
-    return places.flatMap((slot, i) => (slot && (days.includes(i) || (slot.hour ?? 1) % 4 === 0) ? [i] : []))
-  }
-  const weeks = days.filter((i, d) => d > 0 && weekOf(places[i]) !== weekOf(places[days[d - 1] ?? 0]))
-  const candidates = days.length > room && weeks.length >= 2 ? weeks : days
-  const every = Math.ceil(candidates.length / room)
-  return candidates.filter((_, i) => i % every === 0)
-}
-const weekOf = (slot: Place): number => Math.floor((Date.parse(`${slot?.date}T00:00:00Z`) / 86_400_000 + 3) / 7)
-
-const tickText = (places: readonly Place[], index: number): string => {
-  const slot = places[index]
-  if (!slot) return ''
-  if (slot.hour !== null && places[index - 1]?.date === slot.date) return hourText(slot.hour)
-  return `${shortDateText(slot.date)}\n${weekdayText(weekdayOf(slot.date))}`
-}
 
 /** Hatches places whose measurement failed or that are missing, behind everything else. */
 const drawGaps = (u: uPlot, places: readonly Place[], colours: { failed: string; missing: string }): void => {
@@ -232,5 +137,5 @@ const hatchOf = (ctx: CanvasRenderingContext2D, colour: string): CanvasPattern |
 }
 
 /** What a place of the chart says, for the line above it and for people who hear it. */
-export const slotTitle = (slot: Slot): string =>
+export const slotTitle = (slot: At): string =>
   slot.hour === null ? dateText(slot.date) : `${dateText(slot.date)}, ${hourText(slot.hour)}`

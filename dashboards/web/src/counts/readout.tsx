@@ -1,12 +1,15 @@
 /** What a place of a chart or table says in words. */
 import type { CountRow } from '../api.ts'
-import { numberText } from '../format.ts'
+import { meanText, numberText } from '../format.ts'
 import { Change } from '../parts.tsx'
+import { texts } from '../texts.ts'
 import { isUnderWay, slotTitle } from './chart.tsx'
 import type { Slot } from './slots.ts'
 
+const { key: keys, state: states } = texts.counts
+
 /** What the pointed place says, or, while nothing is pointed at, what the marks mean. */
-export const Readout = ({ slot }: { slot: Slot | undefined }) => (
+export const Readout = ({ slot, band = true }: { slot: Slot | undefined; band?: boolean }) => (
   <div class="readout" aria-live="polite">
     {slot ? (
       <>
@@ -14,7 +17,10 @@ export const Readout = ({ slot }: { slot: Slot | undefined }) => (
         {slot.row && slot.status !== 'failed' && slot.status !== 'closed' ? (
           <>
             <span class="key bars">{numberText(slot.row.count ?? 0)}</span>
-            <span class="key line">{slot.row.baseline === null ? '–' : numberText(slot.row.baseline)}</span>
+            <span class="key line">
+              {meanText(slot.row.baseline)}
+              {slot.row.baselineSpread !== null && ` ± ${meanText(slot.row.baselineSpread)}`}
+            </span>
             {!isUnderWay(slot) && <Change percent={slot.row.changePercent} />}
           </>
         ) : null}
@@ -22,36 +28,39 @@ export const Readout = ({ slot }: { slot: Slot | undefined }) => (
       </>
     ) : (
       <>
-        <span class="key bars">Visitors</span>
-        <span class="key line">Baseline</span>
-        <span class="key failed">Failed</span>
-        <span class="key missing">No data</span>
+        <span class="key bars">{keys.visitors}</span>
+        <span class="key line">{keys.baseline}</span>
+        {band && <span class="key band">{keys.band}</span>}
+        <span class="key failed">{keys.failed}</span>
+        <span class="key missing">{keys.missing}</span>
       </>
     )}
   </div>
 )
 
 const failedText = (row: CountRow | undefined): string =>
-  row && row.failed > 0 ? `${row.failed} ${row.failed === 1 ? 'hour' : 'hours'} of a door failed` : 'a part is missing'
+  row && row.failed > 0 ? states.doorsFailed(row.failed) : states.partMissing
 
-export const StatusText = ({ slot }: { slot: Slot }) => {
+/** @param named whether a place that is as it should be says so too */
+export const StatusText = ({ slot, named = false }: { slot: Slot; named?: boolean }) => {
+  const underWay = isUnderWay(slot) && <span class="tag open">{states.underWay}</span>
   switch (slot.status) {
     case 'failed':
-      return <span class="tag failed">measurement failed</span>
+      return <span class="tag failed">{states.failed}</span>
     case 'partial':
       return (
         <>
-          {isUnderWay(slot) && <span class="tag open">so far</span>}
+          {underWay}
           <span class="tag failed">{failedText(slot.row)}</span>
         </>
       )
     case 'missing':
-      return <span class="tag missing">no data</span>
+      return <span class="tag missing">{states.missing}</span>
     case 'closed':
-      return <span class="tag">closed</span>
+      return <span class="tag">{states.closed}</span>
     case 'pending':
-      return <span class="tag">not begun</span>
+      return <span class="tag">{states.pending}</span>
     default:
-      return isUnderWay(slot) ? <span class="tag open">so far</span> : null
+      return underWay || (named ? <span class="quiet">{states.ok}</span> : null)
   }
 }

@@ -18,10 +18,16 @@ export interface SlotsQuery {
   /** Local date and hour of the store. */
   today: string
   hourNow: number
-  days: number
+  /** Local dates, both included. */
+  from: string
+  to: string
   weekdays: readonly number[]
   /** Hours that have a place, both included. */
   hours: { from: number; to: number }
+  /** Since when there is something to count: before it nothing is missing. Left out: since the first row. */
+  first?: string
+  /** Whether readings are expected in a day or an hour; a place without them is closed. */
+  isOpen?(weekday: number, hour: number | null): boolean | undefined
 }
 
 export const buildSlots = (rows: readonly CountRow[], query: SlotsQuery): Slot[] => {
@@ -31,35 +37,37 @@ export const buildSlots = (rows: readonly CountRow[], query: SlotsQuery): Slot[]
     const had = byPlace.get(place)
     byPlace.set(place, had ? joinRepeatedHour(had, row) : row)
   }
+  const { from, to, today, hourNow, hours, first } = query
+  const slotAt = (date: string, hour: number | null, now: boolean): Slot => {
+    const row = byPlace.get(placeOf(date, hour))
+    if (row) return { date, hour, row, status: row.status }
+    const closed = query.isOpen?.(weekdayOf(date), hour) === false
+    return { date, hour, row, status: closed ? 'closed' : now ? 'pending' : 'missing' }
+  }
   const slots: Slot[] = []
-  for (let ago = query.days - 1; ago >= 0; ago--) {
-    const date = addDays(query.today, -ago)
+  for (let date = first && first > from ? first : from; date <= to && date <= today; date = addDays(date, 1)) {
     if (!query.weekdays.includes(weekdayOf(date))) continue
-    if (query.resolution === 'day') slots.push(slotOf(date, null, byPlace, ago === 0))
+    const isToday = date === today
+    if (query.resolution === 'day') slots.push(slotAt(date, null, isToday))
     else {
-      const last = ago === 0 ? Math.min(query.hours.to, query.hourNow) : query.hours.to
-      for (let hour = query.hours.from; hour <= last; hour++) {
-        slots.push(slotOf(date, hour, byPlace, ago === 0 && hour === query.hourNow))
-      }
+      const last = isToday ? Math.min(hours.to, hourNow) : hours.to
+      for (let hour = hours.from; hour <= last; hour++) slots.push(slotAt(date, hour, isToday && hour === hourNow))
     }
   }
+  if (first !== undefined) return slots
   // Before the first row there was nothing to count: that is no gap.
-  const first = slots.findIndex(slot => slot.row !== undefined)
-  return first < 0 ? [] : slots.slice(first)
+  const begin = slots.findIndex(slot => slot.row !== undefined)
+  return begin < 0 ? [] : slots.slice(begin)
 }
 
 const placeOf = (date: string, hour: number | null): string => `${date} ${hour ?? ''}`
-
-const slotOf = (date: string, hour: number | null, rows: ReadonlyMap<string, CountRow>, now: boolean): Slot => {
-  const row = rows.get(placeOf(date, hour))
-  return { date, hour, row, status: row?.status ?? (now ? 'pending' : 'missing') }
-}
 
 /** The hour that an autumn night has twice is shown in one place. */
 const joinRepeatedHour = (a: CountRow, b: CountRow): CountRow => ({
   ...a,
   count: a.count + b.count,
   baseline: a.baseline + b.baseline,
+  baselineSpread: null,
   changePercent: null,
   failed: a.failed + b.failed,
   rows: a.rows + b.rows,
@@ -87,7 +95,7 @@ export const joinStores = (rows: readonly CountRow[], stores: number): CountRow[
           : 'partial'
     return {
       ...first,
-      ...{ store: '', count, baseline, changePercent, status },
+      ...{ store: '', count, baseline, baselineSpread: null, changePercent, status },
       ...{ n: sum(row => row.n), failed: sum(row => row.failed), rows: sum(row => row.rows) },
       ...{
         expected,

@@ -1,27 +1,30 @@
-/** One store: figures, chart and table of its days or hours. */
-import type { ComponentChildren } from 'preact'
-import { useMemo, useState } from 'preact/hooks'
-import { type CountRow, countsAddress, type Site } from '../api.ts'
-import {
-  addDays,
-  dateText,
-  localNow,
-  numberText,
-  percentText,
-  weekdayNames,
-  weekdayOf,
-  weekdayText,
-} from '../format.ts'
+/** One store: what of it is shown, its figures, and its days or hours as chart, table, usual week or beside others. */
+import { useMemo, useRef, useState } from 'preact/hooks'
+import { address, type CountQuery, type CountRow, countsAddress, type Format, type Site } from '../api.ts'
+import { addDays, localNow, numberText } from '../format.ts'
 import type { LiveLine } from '../live.ts'
-import { Change, Choice, Notice, Ticking } from '../parts.tsx'
-import { Chart, isUnderWay, slotTitle } from './chart.tsx'
-import { Readout, StatusText } from './readout.tsx'
-import { buildSlots, figureOf, type Slot } from './slots.ts'
+import { Notice } from '../parts.tsx'
+import { texts } from '../texts.ts'
+import { Chart } from './chart.tsx'
+import { Compare, compareQuery } from './compare.tsx'
+import { Downloads } from './downloads.tsx'
+import { Figures } from './figures.tsx'
+import { Filters, Pickers } from './filters.tsx'
+import { isOpen, openHours, type Range, rangeOf } from './range.ts'
+import { Readout } from './readout.tsx'
+import { buildSlots, type Slot } from './slots.ts'
 import { openText } from './stores.tsx'
-import { dayChoices, type View } from './url.ts'
-import { useCounts } from './use-counts.ts'
+import { CountTable } from './table.tsx'
+import { Tabs } from './tabs.tsx'
+import type { Hours, View } from './url.ts'
+import { type Counts, useCounts } from './use-counts.ts'
+import { type Door, type Doors, useDoors } from './use-doors.ts'
+import { Week, weekQuery } from './week.tsx'
+
+const t = texts.counts
 
 export interface StorePageProps {
+  stores: readonly Site[]
   store: Site
   view: View
   live: LiveLine
@@ -30,258 +33,182 @@ export interface StorePageProps {
   onView(next: Partial<View>): void
 }
 
-export const StorePage = ({ store, view, live, nowMs, theme, onView }: StorePageProps) => {
+export const StorePage = (props: StorePageProps) => {
+  const { stores, store, view, live, nowMs, onView } = props
   const now = localNow(store.zone, nowMs)
-  const daily = useCounts({ store: store.id, resolution: 'day', from: addDays(now.date, -84) }, live)
+  const doors = useDoors(store, live)
+  const door = doors?.doors.find(d => d.id === view.door)
+  const extent = door ? door.extent : doors?.extent
+  const range = useMemo(
+    () => doors && rangeOf(view, extent, now.date),
+    [doors, extent, view.from, view.to, view.days, now.date],
+  )
+  const usual = useMemo(() => openHours(store), [store])
   return (
     <>
-      <h1>{store.name}</h1>
-      <p class="lead">
-        {now.time} there, {openText(store, now)} · {store.devices.length}{' '}
-        {store.devices.length === 1 ? 'door' : 'doors'}
-      </p>
-      {daily.error !== undefined && !daily.rows ? (
-        <Notice title="The counts could not be read" onRetry={daily.retry}>
-          {daily.error}
-        </Notice>
+      <div class="bar store-head">
+        <div>
+          <h1>{store.name}</h1>
+          <p class="lead">
+            {t.lead(now.time, openText(store, now), doors?.doors.length ?? store.devices.length, store.zone)}
+          </p>
+        </div>
+        <Pickers {...{ stores, view, onView }} doors={doors?.doors} />
+      </div>
+      {doors && range ? (
+        <History {...props} {...{ doors, door, range, now }} hours={view.hours ?? usual} />
       ) : (
-        <Figures rows={daily.rows} today={now.date} />
+        <span class="skeleton chart-place" />
       )}
-      <History {...{ store, view, live, nowMs, theme, onView }} />
     </>
   )
 }
 
-const Figures = ({ rows, today }: { rows: readonly CountRow[] | undefined; today: string }) => {
-  const between = (from: number, to: number) =>
-    (rows ?? []).filter(row => row.date >= addDays(today, from) && row.date <= addDays(today, to))
-  const ofToday = rows?.find(row => row.date === today)
-  const before = (rows ?? []).findLast(row => row.date < today && row.status !== 'closed')
-  const usual = usualOf(rows ?? [], today)
-  return (
-    <section class="figures" aria-label="Figures">
-      <Tile title="Today so far" rows={ofToday ? [ofToday] : []} loading={!rows} live>
-        {usual === undefined ? '' : `a usual ${weekdayNames[weekdayOf(today)]} ${numberText(usual)}`}
-      </Tile>
-      <Tile title={before ? dateText(before.date) : 'Last day'} rows={before ? [before] : []} loading={!rows} />
-      <Tile title="Last 7 days" rows={between(-7, -1)} loading={!rows} />
-      <Tile title="Last 28 days" rows={between(-28, -1)} loading={!rows} />
-    </section>
+interface HistoryProps extends StorePageProps {
+  doors: Doors
+  door: Door | undefined
+  range: Range
+  now: { date: string; hour: number }
+  hours: Hours
+}
+
+/** What the service is asked for: exactly what is shown. */
+const queryOf = ({ store, view, range, hours }: HistoryProps): CountQuery => ({
+  ...{ store: store.id, resolution: view.resolution, from: range.from, to: range.to },
+  ...(view.door !== undefined && { sensor: view.door }),
+  ...(view.weekdays.length < 7 && { weekday: view.weekdays.join() }),
+  ...(view.resolution === 'hour' && { hours: `${hours.from}-${hours.to}` }),
+})
+
+const History = (props: HistoryProps) => {
+  const { store, view, door, range, now, live } = props
+  const figures = useCounts(
+    {
+      ...{ store: store.id, resolution: 'day', from: addDays(range.last, -84) },
+      ...(view.door !== undefined && { sensor: view.door }),
+    },
+    live,
   )
-}
-
-/** Mean of the last four whole days of this weekday: today's own baseline would hold a day that is not over. */
-const usualOf = (rows: readonly CountRow[], today: string): number | undefined => {
-  const before = rows.filter(row => row.date < today && row.weekday === weekdayOf(today) && row.n > 0).slice(-4)
-  return before.length === 0 ? undefined : before.reduce((sum, row) => sum + (row.count ?? 0), 0) / before.length
-}
-
-interface TileProps {
-  title: string
-  rows: readonly CountRow[]
-  loading: boolean
-  live?: boolean
-  /** In place of baseline and change. */
-  children?: ComponentChildren
-}
-const Tile = ({ title, rows, loading, live = false, children }: TileProps) => {
-  const figure = figureOf(rows)
   return (
-    <div class="tile">
-      <span class="tile-title">{title}</span>
-      {loading ? (
-        <span class="skeleton" />
-      ) : rows.length === 0 ? (
-        <span class="tile-count">–</span>
+    <>
+      {figures.error !== undefined && !figures.rows ? (
+        <Notice title={t.unreadable} onRetry={figures.retry}>
+          {figures.error}
+        </Notice>
       ) : (
-        <span class="tile-count" data-figure={live ? 'today' : undefined}>
-          {live ? <Ticking value={figure.count} /> : numberText(figure.count)}
-        </span>
+        <Figures rows={figures.rows} today={now.date} range={range} view={view} />
       )}
-      <span class="tile-foot">
-        {children ??
-          (rows.length > 0 && !loading ? (
-            <>
-              baseline {numberText(figure.baseline)} <Change percent={figure.changePercent} />
-            </>
+      <section class="panel" aria-label={t.heading(view.resolution, door?.name)}>
+        <Filters {...{ view, range, hours: props.hours, onView: props.onView }} today={now.date} />
+        <div class="bar">
+          <Tabs value={view.tab} onChange={tab => props.onView({ tab })} />
+          <Downloads addressOf={format => downloadOf(props, format)} />
+        </div>
+        <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${view.tab}`}>
+          {view.weekdays.length === 0 ? (
+            <Notice title={t.empty.filtered}>{t.empty.filteredText}</Notice>
+          ) : view.tab === 'week' ? (
+            <Week {...props} />
+          ) : view.tab === 'compare' ? (
+            <Compare {...props} />
           ) : (
-            '\u00a0'
-          ))}
-      </span>
-    </div>
+            <Days {...props} />
+          )}
+        </div>
+      </section>
+    </>
   )
 }
 
-const History = ({ store, view, live, nowMs, theme, onView }: StorePageProps) => {
-  const now = localNow(store.zone, nowMs)
-  const { resolution, days, weekdays } = view
-  const from = addDays(now.date, -days + 1)
-  const counts = useCounts({ store: store.id, resolution, from }, live)
-  const hours = useMemo(() => openHours(store), [store])
+const downloadOf = (props: HistoryProps, format: Format): string => {
+  const { view } = props
+  if (view.tab === 'week') return address('/v1/counts/week', { ...weekQuery(props), format })
+  const compared = view.tab === 'compare' && compareQuery(props)
+  return compared ? address('/v1/compare', { ...compared, format }) : countsAddress(queryOf(props), format)
+}
+
+/** The rows with the question that they answer: until the next ones are there, the ones before stay as they are. */
+const useShown = (props: HistoryProps): { counts: Counts; slots: Slot[] | undefined; busy: boolean } => {
+  const { store, view, doors, door, range, now, hours, live } = props
+  const counts = useCounts(queryOf(props), live)
+  const before = useRef<{ store: string; slots: Slot[] } | undefined>(undefined)
+  const extent = door ? door.extent : doors.extent
   const slots = useMemo(
-    () => buildSlots(counts.rows ?? [], { resolution, today: now.date, hourNow: now.hour, days, weekdays, hours }),
-    [counts.rows, resolution, now.date, now.hour, days, weekdays, hours],
+    () =>
+      counts.rows &&
+      buildSlots(counts.rows, {
+        ...{ resolution: view.resolution, today: now.date, hourNow: now.hour, from: range.from, to: range.to },
+        ...{ weekdays: view.weekdays, hours, first: extent?.first ?? firstOf(counts.rows) },
+        isOpen: (weekday, hour) => isOpen(store, weekday, hour),
+      }),
+    [counts.rows, view.resolution, view.weekdays, now.date, now.hour, range, hours, extent, store],
   )
-  const csv = countsAddress({
-    ...{ store: store.id, resolution, from, format: 'csv', weekday: weekdays.join(',') },
-    ...(resolution === 'hour' && { hours: `${hours.from}-${hours.to}` }),
-  })
-  return (
-    <section class="panel" aria-label="History">
-      <div class="bar">
-        <div>
-          <h2>Visitors by {resolution}</h2>
-          <p class="quiet small">
-            Baseline: mean of the latest four{' '}
-            {resolution === 'day' ? 'of the same weekday' : 'at this hour and weekday'}
-          </p>
-        </div>
-        <div class="filters">
-          <Choice
-            label="Resolution"
-            value={resolution}
-            options={[
-              { value: 'day', text: 'Daily' },
-              { value: 'hour', text: 'Hourly' },
-            ]}
-            onChange={next => onView({ resolution: next, days: 0 })}
-          />
-          <Choice
-            label="Range"
-            value={days}
-            options={dayChoices[resolution].map(value => ({
-              value,
-              text: value % 7 === 0 ? `${value / 7} ${value === 7 ? 'week' : 'weeks'}` : `${value} days`,
-            }))}
-            onChange={next => onView({ days: next })}
-          />
-          <Weekdays value={weekdays} onChange={next => onView({ weekdays: next })} />
-        </div>
-      </div>
-      <Body {...{ counts, slots, theme, store, resolution }} filtered={weekdays.length < 7} csv={csv} />
-    </section>
-  )
+  if (slots) before.current = { store: store.id, slots }
+  const old = before.current?.store === store.id ? before.current.slots : undefined
+  return { counts, slots: slots ?? old, busy: !slots }
 }
+/** Where no reading was seen, there is nothing to miss before the first row; after all of time where there is none. */
+const firstOf = (rows: readonly CountRow[]): string => rows[0]?.date ?? '9999-12-31'
 
-/** From the earliest opening to the latest closing hour of the week. */
-const openHours = (store: Site): { from: number; to: number } => {
-  const spans = store.opening?.flat() ?? []
-  if (spans.length === 0) return { from: 0, to: 23 }
-  const hour = (text: string) => Number(text.slice(0, 2)) + Number(text.slice(3)) / 60
-  return {
-    from: Math.floor(Math.min(...spans.map(s => hour(s.from)))),
-    to: Math.ceil(Math.max(...spans.map(s => hour(s.to)))) - 1,
-  }
-}
-
-const Weekdays = ({ value, onChange }: { value: readonly number[]; onChange(next: number[]): void }) => (
-  <fieldset class="weekdays">
-    <legend class="hidden">Weekdays</legend>
-    {weekdayNames.map((name, day) => (
-      <label key={name} class={value.includes(day) ? 'on' : ''} title={name}>
-        <input
-          type="checkbox"
-          aria-label={name}
-          checked={value.includes(day)}
-          onChange={() => onChange(value.includes(day) ? value.filter(d => d !== day) : [...value, day].sort())}
-        />
-        {weekdayText(day).slice(0, 2)}
-      </label>
-    ))}
-  </fieldset>
-)
-
-interface BodyProps {
-  counts: ReturnType<typeof useCounts>
-  slots: readonly Slot[]
-  theme: string
-  store: Site
-  resolution: 'day' | 'hour'
-  filtered: boolean
-  csv: string
-}
-const Body = ({ counts, slots, theme, store, resolution, filtered, csv }: BodyProps) => {
-  const [hovered, setHovered] = useState<Slot>()
+/** Chart or table of days or hours. */
+const Days = (props: HistoryProps) => {
+  const { store, view, theme, door, doors } = props
+  const { counts, slots, busy } = useShown(props)
   if (counts.error !== undefined && !counts.rows) {
     return (
-      <Notice title="The counts could not be read" onRetry={counts.retry}>
+      <Notice title={t.unreadable} onRetry={counts.retry}>
         {counts.error}
       </Notice>
     )
   }
-  if (!counts.rows) return <span class="skeleton chart-place" />
+  if (!slots) return <span class="skeleton chart-place" />
   if (slots.length === 0) {
+    const never = (door ? door.extent : doors.extent) === undefined
     return (
-      <Notice title="Nothing was counted here yet">
-        {filtered
-          ? 'No row lies in this range on the chosen weekdays: switch on more weekdays or choose a longer range.'
-          : 'As soon as a reading of this store is stored, it appears here by itself.'}
+      <Notice title={never ? t.empty.never : t.empty.filtered}>
+        {never ? t.empty.neverText : t.empty.filteredText}
       </Notice>
     )
   }
-  const label = `Visitors of ${store.name} by ${resolution}, with their baseline. Arrow keys walk along the bars; the table below has the same numbers.`
   return (
-    <>
-      <Readout slot={hovered} />
-      <Chart slots={slots} label={label} theme={theme} onHover={setHovered} />
-      <CountTable slots={slots} csv={csv} />
-    </>
-  )
-}
-
-const rowsShown = 14
-const CountTable = ({ slots, csv }: { slots: readonly Slot[]; csv: string }) => {
-  const [all, setAll] = useState(false)
-  const newest = [...slots].reverse()
-  const shown = all ? newest : newest.slice(0, rowsShown)
-  return (
-    <div class="table">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">{slots[0]?.hour === null ? 'Day' : 'Hour'}</th>
-            <th scope="col">Visitors</th>
-            <th scope="col">Baseline</th>
-            <th scope="col">Change</th>
-            <th scope="col" title="Rows had over rows expected by the opening hours">
-              Coverage
-            </th>
-            <th scope="col">State</th>
-          </tr>
-        </thead>
-        <tbody>
-          {shown.map(slot => (
-            <CountTableRow key={`${slot.date} ${slot.hour}`} slot={slot} />
-          ))}
-        </tbody>
-      </table>
-      <div class="table-foot">
-        {newest.length > rowsShown && (
-          <button type="button" onClick={() => setAll(!all)}>
-            {all ? 'Show fewer' : `Show all ${newest.length}`}
-          </button>
-        )}
-        <a href={csv} download>
-          Download CSV
-        </a>
-      </div>
+    <div class={busy ? 'busy' : ''} aria-busy={busy}>
+      {view.tab === 'table' ? (
+        <CountTable slots={slots} />
+      ) : (
+        <ChartOf slots={slots} theme={theme} label={t.chart(store.name, slots[0]?.hour === null ? 'day' : 'hour')} />
+      )}
     </div>
   )
 }
 
-const CountTableRow = ({ slot }: { slot: Slot }) => {
-  const { row } = slot
-  const counted = slot.status === 'ok' || slot.status === 'partial'
+/** More bars than this are no bars any more. */
+const placesMax = 2000
+
+const ChartOf = ({ slots, label, theme }: { slots: readonly Slot[]; label: string; theme: string }) => {
+  const [hovered, setHovered] = useState<Slot>()
+  const shown = useMemo(() => slots.slice(-placesMax), [slots])
   return (
-    <tr class={slot.status}>
-      <th scope="row">{slotTitle(slot)}</th>
-      <td>{counted ? isUnderWay(slot) ? <Ticking value={row?.count ?? 0} /> : numberText(row?.count ?? 0) : '–'}</td>
-      <td>{row && row.baseline !== null && slot.status !== 'closed' ? numberText(row.baseline) : '–'}</td>
-      <td>{counted && !isUnderWay(slot) ? <Change percent={row?.changePercent ?? null} /> : '–'}</td>
-      <td>{(counted && !isUnderWay(slot)) || slot.status === 'failed' ? percentText(row?.coverage ?? null) : '–'}</td>
-      <td>
-        <StatusText slot={slot} />
-      </td>
-    </tr>
+    <>
+      <Readout slot={hovered} />
+      <Chart slots={shown} label={label} theme={theme} onHover={setHovered} />
+      {shown.length < slots.length && (
+        <p class="quiet small">{t.cut(numberText(shown.length), numberText(slots.length))}</p>
+      )}
+      <Explain hourly={slots[0]?.hour !== null} />
+    </>
   )
 }
+
+const Explain = ({ hourly }: { hourly: boolean }) => (
+  <details class="explain quiet small">
+    <summary>{t.explain.title}</summary>
+    <ul>
+      <li>{t.explain.baseline(hourly ? t.explain.sameHour : t.explain.sameDay)}</li>
+      <li>{t.explain.band}</li>
+      <li>{t.explain.failed}</li>
+      <li>{t.explain.missing}</li>
+      <li>{t.explain.partial}</li>
+      <li>{t.explain.coverage}</li>
+    </ul>
+  </details>
+)

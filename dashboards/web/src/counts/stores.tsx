@@ -69,7 +69,7 @@ const Together = ({
   return (
     <section class="panel together" aria-label="All stores together">
       <h2>All stores together</h2>
-      <Readout slot={hovered} />
+      <Readout slot={hovered} band={false} />
       <Chart
         slots={slots}
         label="Visitors of all stores together by day, with their baseline"
@@ -82,7 +82,7 @@ const Together = ({
 
 const daySlots = (rows: readonly CountRow[], now: { date: string; hour: number }): Slot[] =>
   buildSlots(rows, {
-    ...{ resolution: 'day', today: now.date, hourNow: now.hour, days: sparkDays },
+    ...{ resolution: 'day', today: now.date, hourNow: now.hour, from: addDays(now.date, 1 - sparkDays), to: now.date },
     ...{ weekdays: [0, 1, 2, 3, 4, 5, 6], hours: { from: 0, to: 23 } },
   })
 

@@ -1,5 +1,5 @@
 /** Rows of counts that keep themselves up to date: patched at once by what an event says, then read again where they changed. */
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { type CountQuery, type CountRow, getCounts } from '../api.ts'
 import type { CountEvent, LiveLine } from '../live.ts'
 
@@ -12,21 +12,20 @@ export interface Counts {
 
 /** Changed rows are read again at most this often. */
 const rereadMsMin = 1000
+const dayMs = 86_400_000
 
 const keyOf = (row: { store: string; start: string }): string => `${row.store} ${Date.parse(row.start)}`
 
 export const useCounts = (query: CountQuery, live: LiveLine): Counts => {
-  const { store, resolution, from } = query
-  const key = `${store ?? ''} ${resolution} ${from}`
+  const { store, sensor, resolution, from, to } = query
+  const key = JSON.stringify(query)
   const [rows, setRows] = useState<{ key: string; rows: CountRow[] }>()
   const [error, setError] = useState<string>()
   const [attempt, setAttempt] = useState(0)
-  const current = useRef(key)
-  current.current = key
 
   useEffect(() => {
     const abort = new AbortController()
-    const asked: CountQuery = { resolution, from, ...(store !== undefined && { store }) }
+    const asked = query
     const read = async (): Promise<void> => {
       try {
         const all = await getCounts(asked, abort.signal)
@@ -60,7 +59,11 @@ export const useCounts = (query: CountQuery, live: LiveLine): Counts => {
     }
     const changed = (event: CountEvent): void => {
       if (event.stream !== 'count' || (store !== undefined && event.store !== store)) return
-      setRows(had => (had && had.key === key ? { key, rows: patch(had.rows, event, resolution) } : had))
+      if (to !== undefined && Date.parse(event.from) > Date.parse(to) + 2 * dayMs) return
+      // An event has the figures of whole stores only.
+      if (sensor === undefined) {
+        setRows(had => (had && had.key === key ? { key, rows: patch(had.rows, event, resolution) } : had))
+      }
       later(Date.parse(event.from) < Date.parse(from) ? from : event.from)
     }
     void read()
