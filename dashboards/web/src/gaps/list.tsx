@@ -26,7 +26,7 @@ export const Causes = ({ gaps, cause, onCause }: CausesProps) => (
           aria-pressed={cause === total.cause}
           onClick={() => onCause(cause === total.cause ? undefined : total.cause)}
         >
-          <span class={`mark cause-${total.cause}`} aria-hidden="true">
+          <span class={`cause-mark cause-${total.cause}`} aria-hidden="true">
             {t.causes[total.cause].mark}
           </span>
           <strong>{t.causes[total.cause].name}</strong>
@@ -51,7 +51,7 @@ export const GapList = ({ gaps, cause }: Pick<CausesProps, 'gaps' | 'cause'>) =>
       <ul class="gap-list">
         {shown.map(gap => (
           <li key={`${gap.sensor} ${gap.from}`}>
-            <span class={`mark cause-${gap.cause}`} aria-hidden="true">
+            <span class={`cause-mark cause-${gap.cause}`} aria-hidden="true">
               {t.causes[gap.cause].mark}
             </span>
             <div>
