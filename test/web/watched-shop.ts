@@ -10,9 +10,12 @@ import {
   createMemoryHistorian,
   createRollupProjector,
   createSites,
+  type FlowWatch,
+  gatewayView,
   type JournalEntry,
   lineMappingSchema,
   loadWeb,
+  openFlow,
   openRecords,
   openServer,
   pageViews,
@@ -100,8 +103,21 @@ export const openWatchedShop = async ({ webDir, recordsFile, now }: WatchedShopO
   status('annex', false, 312, [sourceOf({ rejects: 0, rows: 940 })])
 
   const web = await loadWeb(webDir, pageViews)
+  const flow: FlowWatch = openFlow({
+    ...{ now: () => now().getTime(), everyMs: 1000, behindEntriesMax: 1000, log: { warn: () => {} } },
+    ...{
+      projections: () => ['historian', 'rollup', 'records', 'live'].map(name => ({ name, applied: seq, last: seq })),
+      disk: async () => undefined,
+    },
+    gateways: () => live.gateways().map(gateway => gatewayView(gateway, deps)),
+    broker: () => ({ connections: 2, connected: true }),
+    ingest: () => ({ envelopes: seq, duplicates: 0, invalid: 0, rows: 40 * seq, queuedBytes: 0 }),
+    journal: () => deps.journalStats(),
+    rejectsSince: records.evidence.rejectsSince,
+    onAttention: items => live.attention(JSON.stringify({ items })),
+  })
   const deps: AppDeps = {
-    ...{ historian, sites, records, evidence: records.evidence, live, now, lateHoursMax: 48, version: '0.1.0' },
+    ...{ historian, sites, records, evidence: records.evidence, flow, live, now, lateHoursMax: 48, version: '0.1.0' },
     ...(web && { web }),
     ingest: async (_gateway, epoch, seq) => ({ epoch, through: seq }),
     receipt: (_gateway, epoch) => ({ epoch, through: seq }),
@@ -126,6 +142,7 @@ export const openWatchedShop = async ({ webDir, recordsFile, now }: WatchedShopO
     },
     shopSays: (source, problems) => status('shop', true, 0, [sourceOf(source)], problems),
     async close() {
+      await flow.close()
       await live.close()
       await server.close()
       await records.close()

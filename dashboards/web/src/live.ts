@@ -27,6 +27,15 @@ export interface ReadingEvent {
 }
 export type LineState = 'connecting' | 'live' | 'offline'
 
+/** What needs a person, as /v1/attention says it. */
+export interface AttentionItem {
+  id: string
+  level: 'urgent' | 'soon'
+  what: string
+  act: string
+  link: string
+}
+
 export interface LiveLine {
   state(): LineState
   /** When the service was last heard, ms. */
@@ -36,6 +45,10 @@ export interface LiveLine {
   /** Told only while somebody listens. */
   onReading(listener: (event: ReadingEvent) => void): () => void
   onGateway(listener: () => void): () => void
+  /** What a file has amounted to has changed. */
+  onLedger(listener: () => void): () => void
+  /** What needs a person has changed. */
+  onAttention(listener: (items: readonly AttentionItem[]) => void): () => void
   /** What was missed is not to be had: read everything again. */
   onReset(listener: () => void): () => void
 }
@@ -63,6 +76,8 @@ const listeners = <T>() => {
 export const openLive = (): LiveLine => {
   const counts = listeners<CountEvent>()
   const gateways = listeners<void>()
+  const ledgers = listeners<void>()
+  const attentions = listeners<readonly AttentionItem[]>()
   const readings = listeners<ReadingEvent>()
   const resets = listeners<void>()
   const states = listeners<void>()
@@ -105,7 +120,7 @@ export const openLive = (): LiveLine => {
   const connect = (): void => {
     clearTimeout(retryTimer)
     source?.close()
-    const types = wantsReadings ? 'count,gateway,reading' : 'count,gateway'
+    const types = `count,gateway,ledger,attention${wantsReadings ? ',reading' : ''}`
     const query = new URLSearchParams({ types, ...(lastId !== undefined && { after: lastId }) })
     source = new EventSource(`/v1/events?${query}`)
     source.onopen = () => {
@@ -122,6 +137,8 @@ export const openLive = (): LiveLine => {
     on('count', data => counts.tell(JSON.parse(data) as CountEvent))
     on('reading', data => readings.tell(JSON.parse(data) as ReadingEvent))
     on('gateway', () => gateways.tell())
+    on('ledger', () => ledgers.tell())
+    on('attention', data => attentions.tell((JSON.parse(data) as { items: AttentionItem[] }).items))
     on('reset', () => resets.tell())
     on('cut', lost)
   }
@@ -147,6 +164,8 @@ export const openLive = (): LiveLine => {
       return off
     },
     onGateway: gateways.add,
+    onLedger: ledgers.add,
+    onAttention: attentions.add,
     onReset: resets.add,
   }
 }
