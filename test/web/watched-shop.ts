@@ -89,14 +89,15 @@ export const openWatchedShop = async ({ webDir, recordsFile, now }: WatchedShopO
   })
   const status = (gateway: string, online: boolean, pending: number, sources: SourceStatus[], problems?: string[]) => {
     const last = seq + pending
+    const saidMs = now().getTime() - (online ? 2000 : 3 * MS_PER_HOUR)
     live.status(
       gateway,
       {
         ...{ online, epoch: 'k7', oldestSeq: last, nextSeq: last + 1, spoolBytes: 262_144, version: '0.1.0', sources },
-        clock: new Date(now().getTime() + 340).toISOString(),
+        clock: new Date(saidMs + 340).toISOString(),
         ...(problems && { problems }),
       },
-      now().getTime() - (online ? 2000 : 3 * MS_PER_HOUR),
+      saidMs,
     )
   }
   status('shop', true, 0, [sourceOf()])
@@ -233,8 +234,9 @@ const shopDay = (dayMs: number, ago: number, last: number): Partial<JournalEntry
   if (ago !== 5) return day
   const { date } = zone.parts(dayMs)
   const file = `doors-${date}.csv`
+  const ledger = (day.ledger ?? []).map(line => ({ ...line, rowsRead: line.rowsRead + 1, rowsRejected: 1 }))
   return {
-    ...day,
+    ...{ ...day, ledger },
     rejects: [
       {
         origin: { source: 'doors', file, firstLine: 28, lastLine: 28, format: 'csv' },

@@ -49,7 +49,7 @@ export const FlowPicture = ({ live }: { live: LiveLine }) => {
 }
 
 const rateText = (perSecond: number | null): string =>
-  perSecond === null ? '–' : numberText(perSecond < 10 ? Math.round(perSecond * 10) / 10 : Math.round(perSecond))
+  perSecond === null ? '–' : perSecond > 0 && perSecond < 10 ? perSecond.toFixed(1) : numberText(Math.round(perSecond))
 
 const stationsOf = ({ gateways, broker, journal, projections }: Flow): Station[] => {
   const online = gateways.filter(g => g.online).length
