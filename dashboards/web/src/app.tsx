@@ -13,6 +13,7 @@ import type { ViewProps } from './view.ts'
 const views: readonly { path: string; name: string; load(): Promise<{ default: ComponentType<ViewProps> }> }[] = [
   { path: '/', name: texts.nav.overview, load: () => import('./views/overview.tsx') },
   { path: '/counts', name: texts.nav.counts, load: () => import('./views/counts.tsx') },
+  { path: '/reference', name: texts.nav.reference, load: () => import('./views/reference.tsx') },
 ]
 
 export const App = ({ live }: { live: LiveLine }) => {
