@@ -112,18 +112,14 @@ const Series = (props: ExploreProps & { chosen: Chosen[]; first: Stream }) => {
 
 /** Exact times go before a preset, which counts back from the newest row. */
 const rangeOf = (view: View, chosen: readonly Chosen[], catalog: Catalog): Range => {
-  const newest = chosen.reduce((max, { stream }) => {
-    const ns = nsOf(catalog.latest.get(keyText(stream))?.time ?? stream.last) ?? 0n
-    return ns > max ? ns : max
-  }, 0n)
-  const oldest = chosen.reduce((min, { stream }) => {
-    const ns = nsOf(stream.first) ?? min
-    return ns < min ? ns : min
-  }, newest)
+  const inOrder = (times: (bigint | undefined)[]): bigint[] =>
+    times.filter(ns => ns !== undefined).sort((a, b) => (a < b ? -1 : 1))
+  const newest = inOrder(chosen.map(({ stream }) => nsOf(catalog.latest.get(keyText(stream))?.time ?? stream.last)))
+  const oldest = inOrder(chosen.map(({ stream }) => nsOf(stream.first)))
   const to = view.to === undefined ? undefined : nsOf(view.to)
   const from = view.from === undefined ? undefined : nsOf(view.from)
-  const toNs = to ?? newest + 1n
-  const spanNs = view.range === 'all' ? toNs - oldest : BigInt(rangeSeconds[view.range]) * 1_000_000_000n
+  const toNs = to ?? (newest.at(-1) ?? 0n) + 1n
+  const spanNs = view.range === 'all' ? toNs - (oldest[0] ?? 0n) : BigInt(rangeSeconds[view.range]) * 1_000_000_000n
   const fromNs = from ?? toNs - (spanNs > 0n ? spanNs : spanNsMin)
   const kind = `${view.range} ${view.from ?? ''} ${view.to ?? ''}`
   return fromNs < toNs ? { fromNs, toNs, kind } : { fromNs: toNs - spanNsMin, toNs, kind }
