@@ -120,13 +120,24 @@ const gaugeOrigin: Origin = {
   ...{ source: 'gauge-files', file: 'run_042.csv', generation: 1, format: 'csv' },
   attributes: { Instrument: 'PKR 251', Operator: 'M. Curie' },
 }
-const gaugeFrame = (startNs: bigint, pressure: number[], status: (string | null)[], origin: Origin): Frame => ({
+const gaugeFrame = (
+  startNs: bigint,
+  pressure: number[],
+  status: (string | null)[],
+  origin: Origin,
+  first = gaugeRows,
+): Frame => ({
   ...{ site: 'Lab', device: 'gauge', stream: 'vacuum', startNs, origin },
   offsetsNs: Float64Array.from(pressure, (_, i) => i * NS_PER_S),
   columns: [
     { name: 'pressure', unit: 'mbar', type: 'float', values: pressure },
-    { name: 'temperature', unit: '°C', type: 'float', values: pressure.map((_, i) => 21 + Math.sin(i / 600)) },
-    { name: 'current', unit: 'mA', type: 'float', values: pressure.map((_, i) => 4 + (i % 300) / 100) },
+    {
+      name: 'temperature',
+      unit: '°C',
+      type: 'float',
+      values: pressure.map((_, i) => 21 + Math.sin((first + i) / 600)),
+    },
+    { name: 'current', unit: 'mA', type: 'float', values: pressure.map((_, i) => 4 + ((first + i) % 1300) / 400) },
     { name: 'status', type: 'text', values: status },
   ],
 })
@@ -145,7 +156,7 @@ const gaugeFrames = (startNs: bigint): Frame[] =>
     const status = rows.map(i => (isFailed(i) ? 'failed' : null))
     const where = { firstLine: first + 3, lastLine: first + 202, firstByte: first * 20, lastByte: (first + 200) * 20 }
     const at = startNs + BigInt(first) * BigInt(NS_PER_S)
-    return gaugeFrame(at, pressure, status, { ...gaugeOrigin, ...where })
+    return gaugeFrame(at, pressure, status, { ...gaugeOrigin, ...where }, first)
   }).filter((_, k) => k * 200 < gapRows.from || k * 200 >= gapRows.to)
 
 const spectra = (startNs: bigint): Frame => {

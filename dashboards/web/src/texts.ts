@@ -41,7 +41,7 @@ export const texts = {
     unknown: (name: string) => `There is no stream “${name}”`,
     unknownText: (site: string) => `Nothing of that name was stored for the site ${site}. Choose one from the list.`,
     facts: (rows: number, first: string, zone: string) =>
-      `${rows.toLocaleString()} rows when this page was opened, the first of ${first} (${zone}).`,
+      `Since ${first} (${zone}), ${rows.toLocaleString()} rows when this page was opened.`,
     gatewayOffline: (gateway: string) => `gateway ${gateway} is offline`,
     gatewayOnline: (gateway: string) => `gateway ${gateway} is online`,
     sourceHealth: (source: string, gateway: string, health: string, message: string) =>

@@ -23,6 +23,8 @@ import { valueText } from './value.ts'
 const t = texts.instruments
 /** Columns that are drawn where none were chosen. */
 const columnsDefault = 4
+/** Of an image: its shape, which a chart says nothing about. */
+const shapeColumns = ['width', 'height', 'frame']
 /** No range is narrower, ns. */
 const spanNsMin = 1000n
 
@@ -129,7 +131,9 @@ const isDrawn = ({ name, type }: Stream['columns'][number]): boolean =>
   name !== 'status' && (type === 'float' || type === 'int' || type === 'bool')
 const drawnOf = ({ choice, stream }: Chosen): string[] => {
   const drawable = stream.columns.filter(isDrawn).map(c => c.name)
-  return choice.columns ? drawable.filter(name => choice.columns?.includes(name)) : drawable.slice(0, columnsDefault)
+  if (choice.columns) return drawable.filter(name => choice.columns?.includes(name))
+  const isImage = stream.columns.some(c => c.type === 'vector') && drawable.includes('width')
+  return drawable.filter(name => !isImage || !shapeColumns.includes(name)).slice(0, columnsDefault)
 }
 const wantedOf = (chosen: readonly Chosen[]): Wanted[] =>
   chosen.flatMap(one => {
@@ -231,6 +235,7 @@ const Charts = ({ wanted, range, zone, view, theme, onRange, onReset, onPick }: 
             key={plan.units.join('|')}
             {...{ plan, from, to, zone, theme, onRange, onReset, onPick }}
             log={view.log}
+            hasTwoAxes={plans.some(p => p.units.length > 1)}
             flags={value.flags}
             point={point === undefined ? undefined : secondsOf(point)}
             label={t.chartOf(plan.lines.map(l => (l.unit === '' ? l.name : `${l.name} in ${l.unit}`)).join(', '))}

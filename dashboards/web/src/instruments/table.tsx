@@ -11,7 +11,7 @@ import type { Range } from './use-rows.ts'
 import { valueText } from './value.ts'
 
 const t = texts.instruments
-const rowsShown = 20
+const rowsShown = 12
 type Readings = Schemas['Readings']
 
 export interface TableProps {

@@ -36,7 +36,7 @@ export const Tree = ({ catalog, view, nowMs, onView }: TreeProps) => {
     .map(site => ({ site, streams: catalog.streams.filter(s => s.site === site.id && matches(site, s)) }))
     .filter(({ streams }) => streams.length > 0)
   return (
-    <nav class="tree" aria-label={t.tree}>
+    <aside class="tree" aria-label={t.tree}>
       <input
         type="search"
         value={view.search}
@@ -62,7 +62,7 @@ export const Tree = ({ catalog, view, nowMs, onView }: TreeProps) => {
           </ul>
         </details>
       ))}
-    </nav>
+    </aside>
   )
 }
 
