@@ -241,7 +241,13 @@ const optionsOf = (box: HTMLElement, width: number, props: () => ChartProps): uP
     cursor: {
       y: false,
       drag: { x: true, y: false, setScale: false, dist: dragPxMin },
-      sync: { key: syncKey, setSeries: false },
+      // The others follow the cursor, not the drag.
+      sync: {
+        key: syncKey,
+        setSeries: false,
+        scales: ['x', null],
+        filters: { pub: type => !/^mouse(?:down|up)$/.test(type) },
+      },
       points: { size: 7 },
     },
     scales: {

@@ -42,8 +42,7 @@ export const getRows = async (query: RowsQuery, signal: AbortSignal): Promise<Ro
     signal,
   )
   const x = answer.time.map(time => secondsOf(nsOf(time) ?? 0n))
-  // A downsample has about as many rows as it was asked for; where all rows came, there may be fewer.
-  const isDownsampled = answer.rows >= points * 0.5 && answer.rows > 2
+  const isDownsampled = answer.downsampled ?? false
   return {
     ...{ site, device, stream, x, time: answer.time, isDownsampled },
     columns: answer.columns

@@ -8,6 +8,8 @@ import type { Catalog, Site, Stream } from './use-catalog.ts'
 import { valueText } from './value.ts'
 
 const t = texts.instruments
+/** Of one site; the others are found by their names. */
+const leavesMax = 200
 
 export interface TreeProps {
   catalog: Catalog
@@ -56,10 +58,11 @@ export const Tree = ({ catalog, view, nowMs, onView }: TreeProps) => {
             <strong>{site.name}</strong> <span class="quiet small">{t.streams(streams.length)}</span>
           </summary>
           <ul>
-            {streams.map(stream => (
+            {streams.slice(0, leavesMax).map(stream => (
               <Leaf key={keyText(stream)} {...{ catalog, view, nowMs, onView, stream }} />
             ))}
           </ul>
+          {streams.length > leavesMax && <p class="quiet small">{t.moreStreams(streams.length - leavesMax)}</p>}
         </details>
       ))}
     </aside>
@@ -103,6 +106,8 @@ const Leaf = ({ catalog, view, nowMs, onView, stream }: TreeProps & { stream: St
 
 /** The first value of the newest row that says something; for curves, how many numbers they hold is not known here. */
 const newestText = (stream: Stream, values: Record<string, unknown> | undefined): string => {
+  const hasCurves = stream.columns.some(c => c.type === 'vector')
+  if (hasCurves && stream.columns.some(c => c.name === 'width')) return t.images
   const status = values?.status
   for (const { name, type, unit } of stream.columns) {
     if (name === 'status' || type === 'vector') continue
@@ -110,5 +115,5 @@ const newestText = (stream: Stream, values: Record<string, unknown> | undefined)
     if (value !== null && value !== undefined) return valueText(value, unit)
   }
   if (typeof status === 'string') return status
-  return stream.columns.some(c => c.type === 'vector') ? t.curve : ''
+  return hasCurves ? t.curve : ''
 }
