@@ -145,7 +145,7 @@ export const texts = {
       close: 'Close',
       failed: 'It could not be found out',
       file: 'File',
-      line: 'Line',
+      line: 'Line or row',
       lines: (first: number, last: number, row: number, rows: number) =>
         `${first} to ${last}: row ${row} of ${rows} that were read from them`,
       bytes: 'Bytes',

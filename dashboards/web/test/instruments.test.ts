@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { alignedOf, hiddenByLog, plansOf } from '../src/instruments/chart-data.ts'
 import { scaleColours, valueScale } from '../src/instruments/colours.ts'
+import { unitBeside, usualColumns } from '../src/instruments/columns.ts'
 import { gapsOf, nearest, type Rows } from '../src/instruments/rows.ts'
 import {
   ageText,
@@ -87,6 +88,11 @@ describe('charts', () => {
     const x = [0, 1, 2, 3, 20, 21, 22]
     expect(gapsOf(x, 0)).toEqual([{ from: 3, to: 20 }])
     expect(gapsOf(x, 10)).toEqual([])
+    // Events at random: long waits are usual, and no gaps.
+    const waits = Array.from({ length: 200 }, (_, i) => -Math.log((((i * 37) % 199) + 1) / 200))
+    const events = waits.map((_, i) => waits.slice(0, i).reduce((sum, wait) => sum + wait, 0))
+    expect(gapsOf(events, 0)).toEqual([])
+    expect(gapsOf([...events, (events.at(-1) ?? 0) + 50], 0)).toHaveLength(1)
     const [times, values] = alignedOf(plansOf([rowsOf(x, [column('p', 'Pa', x)])])[0]?.lines ?? [], false)
     expect(times).toEqual([0, 1, 2, 3, 11.5, 20, 21, 22])
     expect(values?.[4]).toBeNull()
@@ -119,6 +125,23 @@ describe('charts', () => {
   })
   it('find the row nearest to a time', () => {
     expect([-5, 0.4, 0.6, 9].map(at => nearest([0, 1, 2, 3], at))).toEqual([0, 0, 1, 3])
+  })
+})
+
+describe('columns', () => {
+  const stream = (...columns: [name: string, type: string, unit?: string][]) => ({
+    ...{ site: 'Lab', device: 'd', stream: 's', rows: 1, first: '', last: '' },
+    columns: columns.map(([name, type, unit]) => ({ name, type, ...(unit !== undefined && { unit }) })),
+  })
+  it('are those that measure, unless there are only others', () => {
+    const bench = stream(['Main/No [#]', 'float', '#'], ['Main/Time [s]', 'float', 's'], ['R1 [ohm]', 'float', 'ohm'])
+    expect(usualColumns(bench)).toEqual(['R1 [ohm]'])
+    expect(usualColumns(stream(['index', 'int'], ['status', 'text']))).toEqual(['index'])
+    const image = stream(['image', 'vector'], ['width', 'int'], ['height', 'int'], ['mean', 'float'])
+    expect(usualColumns(image)).toEqual(['mean'])
+  })
+  it('say their unit once', () => {
+    expect([unitBeside('R1 [ohm]', 'ohm'), unitBeside('p', 'Pa'), unitBeside('n', undefined)]).toEqual(['', 'Pa', ''])
   })
 })
 

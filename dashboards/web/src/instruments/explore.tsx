@@ -7,6 +7,7 @@ import { texts } from '../texts.ts'
 import { Chart, zoomed } from './chart.tsx'
 import { hiddenByLog, type Line, plansOf } from './chart-data.ts'
 import { lineColour } from './colours.ts'
+import { drawable, unitBeside, usualColumns } from './columns.ts'
 import { Curves } from './curves.tsx'
 import { FlagList } from './flags.tsx'
 import { LineagePanel } from './lineage.tsx'
@@ -21,10 +22,6 @@ import { type Range, useRows, type Wanted } from './use-rows.ts'
 import { valueText } from './value.ts'
 
 const t = texts.instruments
-/** Columns that are drawn where none were chosen. */
-const columnsDefault = 4
-/** Of an image: its shape, which a chart says nothing about. */
-const shapeColumns = ['width', 'height', 'frame']
 /** No range is narrower, ns. */
 const spanNsMin = 1000n
 
@@ -127,14 +124,12 @@ const rangeOf = (view: View, chosen: readonly Chosen[], catalog: Catalog): Range
   return fromNs < toNs ? { fromNs, toNs, kind } : { fromNs: toNs - spanNsMin, toNs, kind }
 }
 
-const isDrawn = ({ name, type }: Stream['columns'][number]): boolean =>
-  name !== 'status' && (type === 'float' || type === 'int' || type === 'bool')
-const drawnOf = ({ choice, stream }: Chosen): string[] => {
-  const drawable = stream.columns.filter(isDrawn).map(c => c.name)
-  if (choice.columns) return drawable.filter(name => choice.columns?.includes(name))
-  const isImage = stream.columns.some(c => c.type === 'vector') && drawable.includes('width')
-  return drawable.filter(name => !isImage || !shapeColumns.includes(name)).slice(0, columnsDefault)
-}
+const drawnOf = ({ choice, stream }: Chosen): string[] =>
+  choice.columns
+    ? drawable(stream)
+        .map(c => c.name)
+        .filter(name => choice.columns?.includes(name))
+    : usualColumns(stream)
 const wantedOf = (chosen: readonly Chosen[]): Wanted[] =>
   chosen.flatMap(one => {
     const columns = drawnOf(one)
@@ -153,7 +148,7 @@ interface ColumnsProps {
 }
 /** The columns that are drawn, and the very rows as a file. */
 const Columns = ({ choice, stream, range, view, name, onView }: ColumnsProps) => {
-  const drawable = stream.columns.filter(isDrawn)
+  const all = drawable(stream)
   const drawn = drawnOf({ choice, stream })
   const set = (columns: readonly string[]): void =>
     onView({ series: view.series.map(s => (keyText(s) === keyText(stream) ? { ...s, columns } : s)) })
@@ -167,10 +162,10 @@ const Columns = ({ choice, stream, range, view, name, onView }: ColumnsProps) =>
   return (
     <div class="columns">
       {name !== undefined && <strong class="small">{name}</strong>}
-      {drawable.length > 1 && (
+      {all.length > 1 && (
         <fieldset class="chips">
           <legend class="hidden">{t.columns}</legend>
-          {drawable.map(({ name: column, unit }) => (
+          {all.map(({ name: column, unit }) => (
             <label key={column} class={drawn.includes(column) ? 'on' : ''}>
               <input
                 type="checkbox"
@@ -178,7 +173,7 @@ const Columns = ({ choice, stream, range, view, name, onView }: ColumnsProps) =>
                 onChange={() => set(drawn.includes(column) ? drawn.filter(c => c !== column) : [...drawn, column])}
               />
               {column}
-              {unit ? <span class="quiet"> {unit}</span> : null}
+              <span class="quiet"> {unitBeside(column, unit)}</span>
             </label>
           ))}
         </fieldset>

@@ -2,6 +2,7 @@
 
 import { Link } from '../router.tsx'
 import { texts } from '../texts.ts'
+import { drawable, hasCurves, isImage } from './columns.ts'
 import { ageText } from './time.ts'
 import { keyText, type SeriesChoice, seriesMax, type View, viewUrl } from './url.ts'
 import type { Catalog, Site, Stream } from './use-catalog.ts'
@@ -104,16 +105,12 @@ const Leaf = ({ catalog, view, nowMs, onView, stream }: TreeProps & { stream: St
   )
 }
 
-/** The first value of the newest row that says something; for curves, how many numbers they hold is not known here. */
+/** The first value of the newest row that says something. */
 const newestText = (stream: Stream, values: Record<string, unknown> | undefined): string => {
-  const hasCurves = stream.columns.some(c => c.type === 'vector')
-  if (hasCurves && stream.columns.some(c => c.name === 'width')) return t.images
-  const status = values?.status
-  for (const { name, type, unit } of stream.columns) {
-    if (name === 'status' || type === 'vector') continue
+  if (hasCurves(stream)) return isImage(stream) ? t.images : t.curve
+  for (const { name, unit } of drawable(stream)) {
     const value = values?.[name]
     if (value !== null && value !== undefined) return valueText(value, unit)
   }
-  if (typeof status === 'string') return status
-  return hasCurves ? t.curve : ''
+  return typeof values?.status === 'string' ? values.status : ''
 }
