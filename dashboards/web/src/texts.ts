@@ -29,7 +29,9 @@ export const texts = {
     search: 'Find a device, stream or unit',
     nothingFound: 'Nothing has such a name.',
     streams: (n: number) => `${n} ${n === 1 ? 'stream' : 'streams'}`,
+    moreStreams: (n: number) => `${n.toLocaleString()} more: write a part of a name above to find them.`,
     curve: 'curves',
+    images: 'images',
     beside: 'Show beside the others',
     besideOf: (name: string) => `Show ${name} beside the others`,
     choose: 'Choose an instrument',
@@ -41,7 +43,7 @@ export const texts = {
     unknown: (name: string) => `There is no stream “${name}”`,
     unknownText: (site: string) => `Nothing of that name was stored for the site ${site}. Choose one from the list.`,
     facts: (rows: number, first: string, zone: string) =>
-      `${rows.toLocaleString()} rows when this page was opened, the first of ${first} (${zone}).`,
+      `Since ${first} (${zone}), ${rows.toLocaleString()} rows when this page was opened.`,
     gatewayOffline: (gateway: string) => `gateway ${gateway} is offline`,
     gatewayOnline: (gateway: string) => `gateway ${gateway} is online`,
     sourceHealth: (source: string, gateway: string, health: string, message: string) =>
@@ -143,7 +145,7 @@ export const texts = {
       close: 'Close',
       failed: 'It could not be found out',
       file: 'File',
-      line: 'Line',
+      line: 'Line or row',
       lines: (first: number, last: number, row: number, rows: number) =>
         `${first} to ${last}: row ${row} of ${rows} that were read from them`,
       bytes: 'Bytes',
