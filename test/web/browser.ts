@@ -1,4 +1,8 @@
 /** A real browser for tests of pages, which fails a test for every error on the console and every request that leaves the page's origin. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { findProgram } from '../programs.ts'
 
@@ -39,6 +43,19 @@ export const openPage = async (
   })
   await page.goto(origin + path)
   return { page, complaints, close: () => context.close() }
+}
+
+/** Builds the cloud's page from its sources. */
+export const buildPage = async (outDir: string): Promise<void> => {
+  const web = fileURLToPath(new URL('../../dashboards/web', import.meta.url))
+  const vite = join(web, 'node_modules/vite/bin/vite.js')
+  const build = spawn(process.execPath, [vite, 'build', '--outDir', outDir, '--emptyOutDir', '--logLevel', 'warn'], {
+    cwd: web,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, NODE_ENV: 'production' },
+  })
+  const [code] = (await once(build, 'exit')) as [number | null]
+  if (code !== 0) throw new Error(`the page does not build: vite ended with ${code}`)
 }
 
 /** How many different colours the chart's canvas shows: an empty one shows one. Runs in the browser, hence as text. */
