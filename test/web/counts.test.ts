@@ -77,7 +77,7 @@ describe.skipIf(chromiumPath === undefined)('the view of counts', { timeout: 90_
     const { page, complaints, close } = await openPage('/counts')
     const store = page.getByLabel('Store', { exact: true })
     const door = page.getByLabel('Door', { exact: true })
-    await page.waitForSelector('.pickers')
+    await page.waitForSelector('.count-pickers')
     expect(await store.inputValue()).toBe('')
     expect(await store.locator('option').first().textContent()).toBe('Choose a store …')
     expect(await door.isDisabled()).toBe(true)
@@ -169,7 +169,7 @@ describe.skipIf(chromiumPath === undefined)('the view of counts', { timeout: 90_
     expect(states.get('Wed 11 Mar, 08:00')).toEqual(['–', 'closed'])
     await tab(page, 'Chart').click()
     await page.getByText('How to read this').click()
-    expect(await page.locator('.explain').textContent()).toContain('The row is kept and adds 0')
+    expect(await page.locator('.count-explain').textContent()).toContain('The row is kept and adds 0')
     expect(complaints).toEqual([])
     await close()
   })
@@ -180,16 +180,16 @@ describe.skipIf(chromiumPath === undefined)('the view of counts', { timeout: 90_
     await page.keyboard.press('ArrowRight')
     await page.keyboard.press('ArrowRight')
     expect(new URL(page.url()).searchParams.get('tab')).toBe('week')
-    await page.waitForSelector('.heat td.heated')
+    await page.waitForSelector('.week-heat td.heated')
 
     const query = 'store=London&from=2026-01-22&to=2026-03-18&weekday=0,1,2,3,4,5'
     const week = (await (await fetch(`${stores.url}/v1/counts/week?${query}`)).json()) as {
       cells: { weekday: number; hour: number; mean: number | null; hours: number }[]
     }
-    const cells = await page.locator('.heat td').allTextContents()
+    const cells = await page.locator('.week-heat td').allTextContents()
     const byHour = [...week.cells].sort((a, b) => a.hour - b.hour || a.weekday - b.weekday)
     expect(cells).toEqual(byHour.map(cell => whole(cell.mean ?? 0)))
-    await page.locator('.heat td[tabindex="0"]').focus()
+    await page.locator('.week-heat td[tabindex="0"]').focus()
     await page.keyboard.press('ArrowDown')
     await page.keyboard.press('ArrowRight')
     const said = await page.locator('.readout').textContent()
@@ -251,7 +251,7 @@ describe.skipIf(chromiumPath === undefined)('the view of counts', { timeout: 90_
       for (const [what, ready] of [
         ['Chart', '.chart canvas'],
         ['Table', 'tbody tr'],
-        ['Week', '.heat td'],
+        ['Week', '.week-heat td'],
         ['Compare', '.chart canvas'],
       ] as const) {
         await tab(page, what).click()

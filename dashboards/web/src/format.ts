@@ -1,7 +1,7 @@
 /** Numbers, dates and sizes as people read them. */
 
 /** Numbers are written as the reader's browser has it. */
-const locale: string | undefined = undefined
+const locale: string[] = typeof navigator === 'undefined' ? ['en'] : [...navigator.languages]
 const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 })
 const tenth = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 })
 const oneDigit = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 })

@@ -19,8 +19,8 @@ export interface PickersProps {
 
 /** Whose counts: a store, then all of its doors or one. */
 export const Pickers = ({ stores, view, doors, onView }: PickersProps) => (
-  <div class="filter-row pickers">
-    <label class="field">
+  <div class="count-row count-pickers">
+    <label class="count-field">
       <span>{t.store}</span>
       <select
         aria-label={t.store}
@@ -35,7 +35,7 @@ export const Pickers = ({ stores, view, doors, onView }: PickersProps) => (
         ))}
       </select>
     </label>
-    <label class="field">
+    <label class="count-field">
       <span>{t.door}</span>
       <select
         aria-label={t.door}
@@ -65,7 +65,7 @@ export interface FiltersProps {
 /** Which days and hours of it. */
 export const Filters = ({ view, range, today, hours, onView }: FiltersProps) => (
   <section class="count-filters" aria-label={t.label}>
-    <div class="filter-row">
+    <div class="count-row">
       <Choice
         label={t.resolution}
         value={view.resolution}
@@ -96,12 +96,12 @@ const Dates = ({ view, range, today, onView }: Omit<FiltersProps, 'hours'>) => {
     onView({ from: begin, to: end === last ? undefined : end })
   }
   return (
-    <div class="filter-row">
-      <label class="field">
+    <div class="count-row">
+      <label class="count-field">
         <span>{t.from}</span>
         <input type="date" value={from} min={first} max={last} onChange={e => choose('from', e.currentTarget.value)} />
       </label>
-      <label class="field">
+      <label class="count-field">
         <span>{t.to}</span>
         <input type="date" value={to} min={first} max={last} onChange={e => choose('to', e.currentTarget.value)} />
       </label>
@@ -144,7 +144,7 @@ const allHours = Array.from({ length: 24 }, (_, hour) => hour)
 
 const HourFields = ({ value, onChange }: { value: Hours; onChange(next: Hours): void }) => (
   <>
-    <label class="field">
+    <label class="count-field">
       <span>{t.hourFrom}</span>
       <select
         aria-label={t.hourFrom}
@@ -161,7 +161,7 @@ const HourFields = ({ value, onChange }: { value: Hours; onChange(next: Hours): 
         ))}
       </select>
     </label>
-    <label class="field">
+    <label class="count-field">
       <span>{t.hourTo}</span>
       <select
         aria-label={t.hourTo}

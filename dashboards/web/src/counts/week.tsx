@@ -75,11 +75,11 @@ const WeekTable = ({ cells, store, weekdays }: WeekTableProps) => {
       <p class="quiet small week-lead">{t.lead}</p>
       <div class="readout" aria-live="polite">
         {at ? <CellText {...at} cell={byPlace.get(at.weekday * 24 + at.hour)} /> : <span class="quiet">{t.hint}</span>}
-        <span class="heat-scale" aria-hidden="true">
+        <span class="week-scale" aria-hidden="true">
           0 <i /> {numberText(highest)}
         </span>
       </div>
-      <table class="heat" onKeyDown={walk} onPointerLeave={() => setAt(undefined)}>
+      <table class="week-heat" onKeyDown={walk} onPointerLeave={() => setAt(undefined)}>
         <caption class="hidden">{t.caption(store.name)}</caption>
         <thead>
           <tr>
