@@ -33,7 +33,7 @@ const openTo = 20
 export interface FiveStores {
   url: string
   /** Adds to the present hour of a store, as the rollup does when a reading was stored. */
-  visit(store: string, visitors: number): Promise<void>
+  visit(store: string, visitors: number, door?: string): Promise<void>
   /** The gateway's last word. */
   gateway(online: boolean): void
   /** Why the figures are behind; none where they are not. */
@@ -126,10 +126,11 @@ export const openFiveStores = async ({ webDir, recordsFile, weeks, now }: FiveSt
     behind(said) {
       reasons = said
     },
-    async visit(store, visitors) {
+    async visit(store, visitors, door) {
       const changed: Aggregate[] = []
-      for (const resolution of ['hour', 'day'] as const) {
-        const row = rows.findLast(r => r.site === store && r.resolution === resolution)
+      const present = door === undefined ? rows : [...rows, ...oneDoor]
+      for (const [resolution, device] of ['hour', 'day'].flatMap(r => ['', ...(door ? [door] : [])].map(d => [r, d]))) {
+        const row = present.findLast(r => r.site === store && r.resolution === resolution && r.device === device)
         if (!row) throw new Error(`no rows of ${store}`)
         Object.assign(row, { sum: (row.sum ?? 0) + visitors, n: Math.max(1, row.n), revision: row.revision + 1 })
         row.computedAtMs = now().getTime()

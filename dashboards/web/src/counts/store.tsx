@@ -98,7 +98,7 @@ const History = (props: HistoryProps) => {
       ) : (
         <Figures rows={figures.rows} today={now.date} range={range} view={view} />
       )}
-      <section class="panel" aria-label={t.heading(view.resolution, door?.name)}>
+      <section class="panel count-panel" aria-label={t.heading(view.resolution, door?.name)}>
         <Filters {...{ view, range, hours: props.hours, onView: props.onView }} today={now.date} />
         <div class="bar">
           <Tabs value={view.tab} onChange={tab => props.onView({ tab })} />
@@ -171,7 +171,7 @@ const Days = (props: HistoryProps) => {
     )
   }
   return (
-    <div class={busy ? 'busy' : ''} aria-busy={busy}>
+    <div class={busy ? 'count-busy' : ''} aria-busy={busy}>
       {view.tab === 'table' ? (
         <CountTable slots={slots} />
       ) : (
@@ -200,7 +200,7 @@ const ChartOf = ({ slots, label, theme }: { slots: readonly Slot[]; label: strin
 }
 
 const Explain = ({ hourly }: { hourly: boolean }) => (
-  <details class="explain quiet small">
+  <details class="count-explain quiet small">
     <summary>{t.explain.title}</summary>
     <ul>
       <li>{t.explain.baseline(hourly ? t.explain.sameHour : t.explain.sameDay)}</li>
