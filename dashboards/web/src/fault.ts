@@ -2,8 +2,8 @@
 
 /** The text before the fault, the fault, and the text after it; all of it before where the reason quotes nothing of it. */
 export const faultOf = ({ reason, text }: { reason: string; text: string }): [string, string, string] => {
-  const quoted = [...reason.matchAll(/"([^"]+)"/g)].map(match => match[1] ?? '')
-  const fault = quoted.findLast(part => text.includes(part))
+  const quoted = [...reason.matchAll(/(column )?"([^"]+)"/g)].filter(match => text.includes(match[2] ?? ''))
+  const fault = (quoted.find(match => match[1] === undefined) ?? quoted.at(-1))?.[2]
   if (fault === undefined) return [text, '', '']
   const from = text.indexOf(fault)
   return [text.slice(0, from), fault, text.slice(from + fault.length)]

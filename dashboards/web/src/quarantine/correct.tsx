@@ -4,7 +4,7 @@ import { post, type Recipe, type RejectGroup, type RejectPreview, type RejectSta
 import { go } from '../router.tsx'
 import { correctionOf, type Fix, guess } from './fix.ts'
 import { FixForm } from './form.tsx'
-import { NameField, useName } from './name.tsx'
+import { NameField } from './name.tsx'
 import { countText, quarantineUrl, t } from './parts.tsx'
 import { Preview } from './preview.tsx'
 
@@ -17,14 +17,15 @@ export interface CorrectProps {
   fix: Fix | undefined
   /** Counts up when there may be others to preview. */
   changes: number
+  name: string
+  onName(name: string): void
   onDone(): void
 }
 
-export const Correct = ({ group, recipe, state, fix: chosen, changes, onDone }: CorrectProps) => {
+export const Correct = ({ group, recipe, state, fix: chosen, changes, name, onName, onDone }: CorrectProps) => {
   const fix = useMemo(() => chosen ?? guess(group.example, recipe), [chosen, group.id, recipe])
   const correction = correctionOf(fix, recipe)
   const text = typeof correction === 'object' ? JSON.stringify(correction) : undefined
-  const [name, setName] = useName()
   const [said, setSaid] = useState<{ text: string; failed?: boolean }>()
   const [progress, setProgress] = useState<number>()
   const shown = usePreview(group.id, state, text, changes)
@@ -43,7 +44,7 @@ export const Correct = ({ group, recipe, state, fix: chosen, changes, onDone }: 
     onDone()
   }
   const waiting = group[state]
-  const readable = shown.preview?.readable ?? 0
+  const count = replayable(shown.preview)
   if (waiting === 0 && !said) return null
   return (
     <section class="panel correct" aria-labelledby="correct-title">
@@ -55,16 +56,18 @@ export const Correct = ({ group, recipe, state, fix: chosen, changes, onDone }: 
       />
       <Preview {...shown} isBadJson={correction === 'json'} />
       <div class="fields">
-        <NameField value={name} onChange={setName} />
+        <NameField value={name} onChange={onName} />
         <button
           type="button"
           class="primary"
-          disabled={readable === 0 || progress !== undefined}
+          disabled={count === 0 || progress !== undefined}
           onClick={() => void replay()}
         >
           {progress !== undefined
             ? t.replaying(countText(progress))
-            : t.replay(countText(replayable(shown.preview)), replayable(shown.preview) === 1)}
+            : count === 0
+              ? t.replayNone
+              : t.replay(countText(count), count === 1)}
         </button>
       </div>
       <p role="status" class={said?.failed ? 'warn' : ''} data-said={said ? '' : undefined}>

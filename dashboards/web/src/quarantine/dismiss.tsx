@@ -1,12 +1,18 @@
 /** Puts the open rejects of a cause aside, with a reason. */
 import { useState } from 'preact/hooks'
 import { post, type RejectGroup } from '../api.ts'
-import { NameField, useName } from './name.tsx'
+import { NameField } from './name.tsx'
 import { countText, t } from './parts.tsx'
 
-export const Dismiss = ({ group, onDone }: { group: RejectGroup; onDone(): void }) => {
+export interface DismissProps {
+  group: RejectGroup
+  name: string
+  onName(name: string): void
+  onDone(): void
+}
+
+export const Dismiss = ({ group, name, onName, onDone }: DismissProps) => {
   const [reason, setReason] = useState('')
-  const [name, setName] = useName()
   const [busy, setBusy] = useState(false)
   const [said, setSaid] = useState<string>()
   const dismiss = async () => {
@@ -41,7 +47,7 @@ export const Dismiss = ({ group, onDone }: { group: RejectGroup; onDone(): void 
           {t.reason}
           <input value={reason} maxLength={1000} required onInput={event => setReason(event.currentTarget.value)} />
         </label>
-        <NameField value={name} onChange={setName} />
+        <NameField value={name} onChange={onName} />
         <button type="submit" disabled={busy || reason.trim() === ''}>
           {busy ? t.dismissing : t.dismiss(countText(group.open), group.open === 1)}
         </button>

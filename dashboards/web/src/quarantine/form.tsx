@@ -18,7 +18,7 @@ export const FixForm = (props: FormProps) => {
     <div class="fields">
       <label class="field">
         {t.what}
-        <select value={fix.kind} onChange={event => onFix({ ...fix, kind: event.currentTarget.value as Kind })}>
+        <select value={fix.kind} onChange={event => onFix({ kind: event.currentTarget.value as Kind })}>
           {kinds.map(kind => (
             <option key={kind} value={kind}>
               {t.kinds[kind]}
@@ -58,7 +58,7 @@ const KindFields = (props: FormProps) => {
     case 'delimiter':
       return <DelimiterField {...props} />
     case 'time':
-      return <TextField {...props} of="layout" label={f.layout} hint={f.layoutHint} />
+      return <TextField {...props} of="layout" label={f.layout} hint={layoutHintOf(props.recipe)} />
     case 'place':
       return <PlaceFields {...props} />
     case 'columns':
@@ -122,6 +122,11 @@ const PlaceFields = (props: FormProps) => (
     <TextField {...props} of="zone" label={t.fields.zone} hint={props.recipe?.zone ?? t.fields.zoneHint} />
   </>
 )
+/** How times were expected, where that is one layout. */
+const layoutHintOf = (recipe: Recipe | null): string => {
+  const time = recipe?.format.time as { layout?: unknown } | undefined
+  return typeof time?.layout === 'string' ? t.fields.layoutWas(time.layout) : t.fields.layoutHint
+}
 const hintOf = (hint: string | undefined) => (hint === undefined ? {} : { hint })
 
 const shownMax = 24

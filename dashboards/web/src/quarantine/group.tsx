@@ -8,6 +8,7 @@ import { Correct } from './correct.tsx'
 import { Dismiss } from './dismiss.tsx'
 import type { Fix } from './fix.ts'
 import { CauseFoot } from './groups.tsx'
+import { useName } from './name.tsx'
 import { Bytes, countText, quarantineUrl, states, t, timeText, useChanges } from './parts.tsx'
 
 const perPage = 10
@@ -32,6 +33,7 @@ export const Group = ({
   const [loaded, setLoaded] = useState<Loaded>()
   const [error, setError] = useState<string>()
   const [changes, again] = useChanges(live)
+  const [name, onName] = useName()
   useEffect(() => {
     const abort = new AbortController()
     loadGroup(id, abort.signal).then(
@@ -63,7 +65,7 @@ export const Group = ({
         <>
           <h1 class="cause-title">{group.reason}</h1>
           <CauseFoot group={group} />
-          <div class="bar">
+          <div class="states">
             <Choice
               label={t.state}
               value={state}
@@ -72,8 +74,11 @@ export const Group = ({
             />
           </div>
           <Rows {...{ id, state, changes }} />
-          <Correct key={`${id} ${state}`} {...{ group, recipe: loaded.recipe, state, fix, changes, onDone: again }} />
-          {state === 'open' && group.open > 0 && <Dismiss {...{ group, onDone: again }} />}
+          <Correct
+            key={`${id} ${state}`}
+            {...{ group, recipe: loaded.recipe, state, fix, changes, name, onName, onDone: again }}
+          />
+          {state === 'open' && group.open > 0 && <Dismiss {...{ group, name, onName, onDone: again }} />}
         </>
       )}
     </>

@@ -32,7 +32,7 @@ export const Groups = ({ state, live }: { state: RejectState; live: LiveLine }) 
     <>
       <h1>{t.title}</h1>
       <p class="lead">{t.lead}</p>
-      <div class="bar">
+      <div class="states">
         <Choice
           label={t.state}
           value={state}
