@@ -48,7 +48,7 @@ const maskReason = (reason: string): string => {
   const expected = expectedPattern.exec(reason)?.[0] ?? ''
   const rest = reason
     .slice(label.length, reason.length - expected.length)
-    .replace(/(?<!column )"[^"]*"/g, '"…"')
+    .replace(/(column )?"[^"]*"/g, (quoted, isLabel) => (isLabel ? quoted : '"…"'))
     .replace(/\d+(?:[-_.,:T]\d+)*/g, '#')
   return label + rest + expected
 }

@@ -303,6 +303,7 @@ export const texts = {
       visitors: 'Visitors',
       index: 'Own mean = 100',
     },
+  },
   quarantine: {
     title: 'Quarantine',
     lead: 'Rows that could not be read, by cause. Nothing is lost: correct them and they are stored, or put them aside with a reason.',
