@@ -72,12 +72,9 @@ const route = createRoute({
               time: z.array(z.string()),
               columns: z.array(columnSchema),
               next: z.string().nullable(),
-              downsampled: z
-                .boolean()
-                .nullable()
-                .openapi({
-                  description: 'With `points`: whether there are more rows; null where the series has curves alone',
-                }),
+              downsampled: z.boolean().nullable().openapi({
+                description: 'With `points`: whether there are more rows; null where the series has curves alone',
+              }),
             })
             .openapi('Readings'),
         },

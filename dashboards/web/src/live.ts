@@ -36,6 +36,8 @@ export interface LiveLine {
   /** Told only while somebody listens. */
   onReading(listener: (event: ReadingEvent) => void): () => void
   onGateway(listener: () => void): () => void
+  /** Rejects came, or were decided on. */
+  onReject(listener: () => void): () => void
   /** What was missed is not to be had: read everything again. */
   onReset(listener: () => void): () => void
 }
@@ -64,6 +66,7 @@ export const openLive = (): LiveLine => {
   const counts = listeners<CountEvent>()
   const gateways = listeners<void>()
   const readings = listeners<ReadingEvent>()
+  const rejects = listeners<void>()
   const resets = listeners<void>()
   const states = listeners<void>()
   let state: LineState = 'connecting'
@@ -105,7 +108,7 @@ export const openLive = (): LiveLine => {
   const connect = (): void => {
     clearTimeout(retryTimer)
     source?.close()
-    const types = wantsReadings ? 'count,gateway,reading' : 'count,gateway'
+    const types = wantsReadings ? 'count,gateway,reject,reading' : 'count,gateway,reject'
     const query = new URLSearchParams({ types, ...(lastId !== undefined && { after: lastId }) })
     source = new EventSource(`/v1/events?${query}`)
     source.onopen = () => {
@@ -122,6 +125,7 @@ export const openLive = (): LiveLine => {
     on('count', data => counts.tell(JSON.parse(data) as CountEvent))
     on('reading', data => readings.tell(JSON.parse(data) as ReadingEvent))
     on('gateway', () => gateways.tell())
+    on('reject', () => rejects.tell())
     on('reset', () => resets.tell())
     on('cut', lost)
   }
@@ -147,6 +151,7 @@ export const openLive = (): LiveLine => {
       return off
     },
     onGateway: gateways.add,
+    onReject: rejects.add,
     onReset: resets.add,
   }
 }
