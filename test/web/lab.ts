@@ -61,7 +61,7 @@ export const openLab = async ({ webDir, dir, now }: LabOptions): Promise<Lab> =>
     ]),
   )
   const deps: AppDeps = {
-    ...{ historian, sites, records, live, now, lateHoursMax: 48, version: '0.1.0' },
+    ...{ historian, sites, records, evidence: records.evidence, live, now, lateHoursMax: 48, version: '0.1.0' },
     ...(web && { web }),
     ingest: async (_gateway, epoch, seq) => ({ epoch, through: seq }),
     receipt: (_gateway, epoch) => ({ epoch, through: 0 }),
