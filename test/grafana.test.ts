@@ -204,7 +204,17 @@ describe.skipIf(!influxd || !hasCounts)('the dashboards on influxd and on the la
     const records = await openRecords(join(dir, 'records.duckdb'))
     closing.push(async () => records.close?.())
     const app = createApp({
-      ...{ historian, sites, records, live, metrics: new Registry(), version: '1', lateHoursMax: 48, now },
+      ...{
+        historian,
+        sites,
+        records,
+        evidence: records.evidence,
+        live,
+        metrics: new Registry(),
+        version: '1',
+        lateHoursMax: 48,
+        now,
+      },
       ...{ ingest: async () => ({ epoch: '', through: 0 }), receipt, status() {}, access: { hosts: [] }, log: quiet },
       writes: {
         lines: async () => {},

@@ -15,6 +15,7 @@ import { didYouMean, ProblemError, problemResponse } from './problem.ts'
 import { checkAccess } from './routes/access.ts'
 import { compareRoutes } from './routes/compare.ts'
 import { countRoutes } from './routes/counts.ts'
+import { coverageRoutes } from './routes/coverage.ts'
 import { eventRoutes } from './routes/events.ts'
 import { flagRoutes } from './routes/flags.ts'
 import { frameRoutes } from './routes/frames.ts'
@@ -54,6 +55,7 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
   countRoutes(app, deps)
   weekRoutes(app, deps)
   compareRoutes(app, deps)
+  coverageRoutes(app, deps)
   gatewayRoutes(app, deps)
   recordRoutes(app, deps)
   lineageRoutes(app, deps)

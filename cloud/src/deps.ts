@@ -9,6 +9,7 @@ import type { Ingest } from './ingest.ts'
 import type { ReadEntry } from './journal-entry.ts'
 import type { LineMapping } from './lines.ts'
 import type { Live } from './projectors/live.ts'
+import type { Evidence } from './projectors/records/evidence.ts'
 import type { Records } from './projectors/records.ts'
 import type { Sites } from './sites.ts'
 
@@ -27,6 +28,7 @@ export interface AppDeps {
     | 'totals'
     | 'framesAt'
   >
+  evidence: Evidence
   live: Pick<Live, 'gateways' | 'latest' | 'subscribe' | 'stats'>
   /** `ingest.frames`: resolves with the receipt once the journal has the entry. Rejects where the journal fails. */
   ingest(gateway: string, epoch: string, seq: number, body: Uint8Array): Promise<Receipt>

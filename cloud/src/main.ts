@@ -254,6 +254,7 @@ const serveUntilClosed = async (
     historian,
     sites,
     records,
+    evidence: records.evidence,
     live,
     ingest: ingest.frames,
     receipt,

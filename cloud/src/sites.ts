@@ -166,6 +166,8 @@ export interface Sites {
   expectedRows(site: string, stream: string, fromMs: number, toMs: number): number | null
   /** The configured devices of a site that are to deliver this stream. */
   expectedDevices(site: string, stream: string): readonly string[]
+  /** The streams of which the configuration says what is expected. */
+  expectedStreams(site: string): readonly string[]
   /** Changes whenever something that rollups depend on changes: zones and their rules, opening hours, devices, expected rows. */
   fingerprint(): string
 }
@@ -223,6 +225,8 @@ export const createSites = (list: readonly SiteConfig[]): Sites => {
         .devices.filter(device => device.streams?.includes(stream) ?? true)
         .map(device => device.id)
     },
+    expectedStreams: id =>
+      Object.keys(expected.get(id) ?? {}).filter(stream => expectedRows(id, stream, 0, 1) !== null),
     fingerprint: () => fingerprint,
   }
 }

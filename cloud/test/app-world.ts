@@ -31,6 +31,13 @@ const noRecords: AppDeps['records'] = {
   totals: async () => ({ rejects: 0, ledgerLines: 0, losses: 0, lostEntries: 0 }),
 }
 
+const noEvidence: AppDeps['evidence'] = {
+  feeds: async () => [],
+  nearRejects: async () => [],
+  nearLosses: async () => [],
+  rejectsSince: async () => 0,
+}
+
 export interface World {
   deps: AppDeps
   historian: Historian
@@ -61,6 +68,7 @@ export const createWorld = (options: { access?: Partial<Access>; deps?: Partial<
       historian,
       sites: createSites(siteConfigs),
       records: noRecords,
+      evidence: noEvidence,
       live,
       metrics,
       version: '1.2.3',

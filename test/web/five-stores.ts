@@ -85,7 +85,7 @@ export const openFiveStores = async ({ webDir, recordsFile, weeks, now }: FiveSt
   const web = await loadWeb(webDir, pageViews)
   let reasons: string[] = []
   const deps: AppDeps = {
-    ...{ historian, sites, records, live, now, lateHoursMax: 48, version: '0.1.0' },
+    ...{ historian, sites, records, evidence: records.evidence, live, now, lateHoursMax: 48, version: '0.1.0' },
     ...(web && { web }),
     ingest: async (_gateway, epoch, seq) => ({ epoch, through: seq }),
     receipt: (_gateway, epoch) => ({ epoch, through: 41 }),

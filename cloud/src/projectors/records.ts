@@ -15,6 +15,7 @@ import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb
 import { EXIT, type Json, type LedgerLine, type Origin, type Recipe, type Reject, UserError } from '@penstock/frame'
 import type { JournalEntry, Projector } from '../projector.ts'
 import { type Cause, causeOf } from '../reject-cause.ts'
+import { createEvidence, type Evidence } from './records/evidence.ts'
 import {
   appendFrames,
   type FramePlace,
@@ -112,6 +113,8 @@ export interface LedgerQuery {
 }
 
 export interface Records extends Projector {
+  /** What proves the cause of a gap. */
+  evidence: Evidence
   /** Frames of the journal that may hold the row of this series and time, latest first. */
   framesAt(query: LineageQuery): Promise<FramePlace[]>
   /** Newest first. */
@@ -225,6 +228,7 @@ export const openRecords = async (file: string, options: { memoryMbMax?: number 
 
   return {
     name: 'records',
+    evidence: createEvidence(all),
     cursor: async () => cursor,
     apply: entries => inTurn(() => apply(entries)),
     refuse: (source, rejects, seq, atMs) =>

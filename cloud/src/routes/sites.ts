@@ -21,6 +21,9 @@ const siteSchema = z
       .nullable()
       .openapi({ description: 'Open spans by weekday, Monday first; null where the configuration does not say' }),
     devices: z.array(z.object({ id: z.string(), name: z.string() })),
+    expects: z
+      .array(z.string())
+      .openapi({ description: 'Streams of which the configuration says how many rows an hour has' }),
   })
   .openapi('Site')
 
@@ -97,7 +100,7 @@ export const siteRoutes = (app: OpenAPIHono, { sites, historian, live }: AppDeps
   app.openapi(sitesRoute, async c => {
     const { kind } = c.req.valid('query')
     const all = await allSites(sites, await historian.streams())
-    return c.json({ sites: all.filter(s => kind === undefined || s.kind === kind).map(siteView) }, 200)
+    return c.json({ sites: all.filter(s => kind === undefined || s.kind === kind).map(s => siteView(s, sites)) }, 200)
   })
 
   app.openapi(devicesRoute, async c => {
@@ -143,7 +146,7 @@ export const requireSite = (id: string, known: readonly Site[]): Site => {
 const clockText = (minute: number): string =>
   `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`
 
-const siteView = (site: Site): z.output<typeof siteSchema> => ({
+const siteView = (site: Site, sites: Sites): z.output<typeof siteSchema> => ({
   id: site.id,
   name: site.name,
   kind: site.kind,
@@ -151,6 +154,7 @@ const siteView = (site: Site): z.output<typeof siteSchema> => ({
   configured: site.configured,
   opening: site.opening?.map(spans => spans.map(s => ({ from: clockText(s.from), to: clockText(s.to) }))) ?? null,
   devices: site.devices.map(({ id, name }) => ({ id, name })),
+  expects: [...sites.expectedStreams(site.id)],
 })
 
 const streamView = (info: StreamInfo): z.output<typeof streamSchema> => ({
