@@ -1,9 +1,9 @@
 /**
  * Times as instruments write them: a layout is compiled once into a reader over bytes.
  *
- * A layout is `iso`; an epoch unit `s`, `ms`, `us`, `ns`; `excel`; or text with tokens:
+ * A layout is `iso`; a count in `s`, `ms`, `us`, `ns`, `min`, `h` or `d` since 1970 or a start; `excel`; or text with tokens:
  *
- *     YYYY YY  MM M  MMM (Jan)  DD D  ddd (Mon)  HH H  hh h with A (AM/PM)  mm m  ss s
+ *     YYYY YY  MM M  MMM (Jan)  DD D  DDD (day of the year)  ddd (Mon)  HH H  hh h with A (AM, p.m.)  mm m  ss s
  *     S: a fraction of 1 to 9 digits · SS…SSSSSSSSS: exactly so many digits
  *     Z: an offset (Z, +01:00, +0100) · z: UTC GMT WET WEST CET CEST EET EEST JST · 'text': itself, '' a quote mark
  *
@@ -217,6 +217,37 @@ const readEpochText = (bytes: Uint8Array, start: number, end: number, shift: num
   return UTC_TIME
 }
 
+/** Seconds of the units that are no power of ten of one. */
+const longUnits = { min: 60n, h: 3600n, d: 86_400n } as const
+type LongUnit = keyof typeof longUnits
+const isLongUnit = (layout: string): layout is LongUnit => Object.hasOwn(longUnits, layout)
+
+/** A count of minutes, hours or days, to the nearest ns, its mark a point or a comma. */
+const createLongCount = (unit: LongUnit): TimeReader => {
+  const perNs = longUnits[unit] * 1_000_000_000n
+  return ({ bytes }, start, end, at) => {
+    if (end - start > 40) return NO_TIME
+    const m = epochText.exec(String.fromCharCode(...bytes.subarray(start, end)))
+    if (!m) return NO_TIME
+    const [, sign, whole = '', fraction = '', exponent = '0'] = m
+    const scale = Number(exponent) - fraction.length
+    if (whole.length + Number(exponent) > 18 || scale < -60) return NO_TIME
+    const digits = BigInt(`${whole}${fraction}`) * perNs
+    const divisor = scale < 0 ? 10n ** BigInt(-scale) : 1n
+    const size = scale < 0 ? (digits + divisor / 2n) / divisor : digits * 10n ** BigInt(scale)
+    const ns = sign === '-' ? -size : size
+    const rest = ((ns % 1_000_000n) + 1_000_000n) % 1_000_000n
+    const ms = Number((ns - rest) / 1_000_000n)
+    if (!inRange(ms)) return NO_TIME
+    at[0] = ms
+    at[1] = Number(rest)
+    return UTC_TIME
+  }
+}
+
+/** Whether a layout is a count since 1970, or since the start of a counter. */
+export const isCount = (layout: string): boolean => isEpochUnit(layout) || isLongUnit(layout)
+
 /** Days since 1899-12-30 and their fraction, local, to the ms. */
 const readExcel: TimeReader = ({ bytes }, start, end, at) => {
   const point = readNumber(bytes, start, end, 46)
@@ -249,6 +280,7 @@ type Token =
   | 'MMM'
   | 'MM'
   | 'M'
+  | 'DDD'
   | 'DD'
   | 'D'
   | 'ddd'
@@ -264,7 +296,7 @@ type Token =
   | 'Z'
   | 'z'
 type Op = { token: Token } | { fraction: number } | { literal: number }
-const tokenPattern = /YYYY|YY|MMM|MM|M|ddd|DD|D|HH|H|hh|h|A|mm|m|ss|s|S{1,9}|Z|z|'(?:[^']|'')*'|./gsu
+const tokenPattern = /YYYY|YY|MMM|MM|M|ddd|DDD|DD|D|HH|H|hh|h|A|mm|m|ss|s|S{1,9}|Z|z|'(?:[^']|'')*'|./gsu
 /** Widths of the tokens that always are as wide; the part of a layout before its seconds is remembered where it has only such. */
 const widths: Partial<Record<Token, number>> = { YYYY: 4, YY: 2, MMM: 3, MM: 2, DD: 2, HH: 2, hh: 2, mm: 2, ss: 2 }
 
@@ -276,7 +308,8 @@ const parseLayout = (layout: string): Op[] => {
   for (const [part] of layout.matchAll(tokenPattern)) {
     if (part.startsWith("'") && part.length > 1) literal(part === "''" ? "'" : part.slice(1, -1).replaceAll("''", "'"))
     else if (/^S+$/.test(part)) ops.push({ fraction: part.length })
-    else if (/^(?:YYYY|YY|MMM|MM|M|ddd|DD|D|HH|H|hh|h|A|mm|m|ss|s|Z|z)$/.test(part)) ops.push({ token: part as Token })
+    else if (/^(?:YYYY|YY|MMM|MM|M|ddd|DDD|DD|D|HH|H|hh|h|A|mm|m|ss|s|Z|z)$/.test(part))
+      ops.push({ token: part as Token })
     else if (/^[A-SU-Za-z']$/.test(part)) throw new SyntaxError(`"${part}" is not a token of a time layout`)
     else literal(part)
   }
@@ -285,7 +318,7 @@ const parseLayout = (layout: string): Op[] => {
 
 /** Why a layout cannot be used, in a few words; `undefined` where it can. */
 export const layoutProblem = (layout: string, dateOnly = false): string | undefined => {
-  if (layout === 'iso' || layout === 'excel' || isEpochUnit(layout)) {
+  if (layout === 'iso' || layout === 'excel' || isCount(layout)) {
     return dateOnly && layout !== 'iso' ? 'is not a layout of a date' : undefined
   }
   let ops: Op[]
@@ -298,8 +331,10 @@ export const layoutProblem = (layout: string, dateOnly = false): string | undefi
   const has = (...tokens: string[]) => tokens.some(token => had.includes(token))
   if (new Set(had).size !== had.length) return 'has a token twice'
   if (!has('YYYY', 'YY')) return 'has no year (YYYY)'
-  if (!has('MM', 'M', 'MMM')) return 'has no month (MM)'
-  if (!has('DD', 'D')) return 'has no day (DD)'
+  if (has('DDD')) {
+    if (has('MM', 'M', 'MMM', 'DD', 'D')) return 'has the day of the year (DDD) beside a month or a day'
+  } else if (!has('MM', 'M', 'MMM')) return 'has no month (MM)'
+  else if (!has('DD', 'D')) return 'has no day (DD)'
   if (has('hh', 'h') !== has('A')) return 'needs both hh and A, or HH alone: 12 hours without AM or PM are no time'
   if (has('S') && !has('ss', 's')) return 'has a fraction (S) without seconds (ss)'
   return undefined
@@ -310,6 +345,7 @@ export const createTimeReader = (layout: string): TimeReader => {
   if (layout === 'iso') return createIso()
   if (layout === 'excel') return readExcel
   if (isEpochUnit(layout)) return createEpoch(layout)
+  if (isLongUnit(layout)) return createLongCount(layout)
   return createTokens(parseLayout(layout))
 }
 
@@ -318,7 +354,7 @@ const opWidth = (op: Op): number =>
 
 /** Length in bytes of every time of a layout, where it has one; and the bytes that stand between its tokens. */
 export const fixedWidth = (layout: string): { width: number; literals: number[] } | undefined => {
-  if (layout === 'iso' || layout === 'excel' || isEpochUnit(layout)) return undefined
+  if (layout === 'iso' || layout === 'excel' || isCount(layout)) return undefined
   const ops = parseLayout(layout)
   const width = ops.reduce((sum, op) => sum + opWidth(op), 0)
   return Number.isNaN(width) ? undefined : { width, literals: ops.flatMap(op => ('literal' in op ? [op.literal] : [])) }
@@ -391,6 +427,20 @@ const hasWideBlank = (bytes: Uint8Array, start: number, width: number, stem: rea
   return p !== start + width
 }
 
+/** Where AM or PM ends that begins at `p`: `AM`, `pm`, `a.m.`, `p. m.`; −1 where there is none. */
+const halfEnd = (bytes: Uint8Array, p: number, end: number): number => {
+  const c = p < end ? (bytes[p] as number) | 32 : 0
+  if (c !== 97 && c !== 112) return -1
+  let q = p + 1
+  const dotted = bytes[q] === 46
+  if (dotted) q++
+  // In Spanish a blank, often one that does not break, stands between the two.
+  while (dotted && q < end && (bytes[q] === 32 || bytes[q] === 0xa0 || bytes[q] === 0xc2)) q++
+  if (q >= end || ((bytes[q] as number) | 32) !== 109) return -1
+  q++
+  return dotted && q < end && bytes[q] === 46 ? q + 1 : q
+}
+
 const createTokenSteps = (ops: readonly Op[]): TimeReader => {
   return ({ bytes }, start, end, at) => {
     let p = start
@@ -401,6 +451,7 @@ const createTokenSteps = (ops: readonly Op[]): TimeReader => {
     let mi = 0
     let s = 0
     let half = -1
+    let dayOfYear = 0
     let minutes = Number.NaN
     at[0] = 0
     at[1] = 0
@@ -449,6 +500,10 @@ const createTokenSteps = (ops: readonly Op[]): TimeReader => {
         case 'M':
           value = mo = number(1, 2)
           break
+        case 'DDD':
+          value = dayOfYear = number(1, 3)
+          if (dayOfYear === 0) return NO_TIME
+          break
         case 'ddd':
           value = word(weekdays)
           break
@@ -470,10 +525,10 @@ const createTokenSteps = (ops: readonly Op[]): TimeReader => {
           if (h < 1 || h > 12) return NO_TIME
           break
         case 'A': {
-          const c = p + 1 < end ? (bytes[p] as number) | 32 : 0
-          if ((c !== 97 && c !== 112) || ((bytes[p + 1] as number) | 32) !== 109) return NO_TIME
-          half = c === 112 ? 12 : 0
-          p += 2
+          const behind = halfEnd(bytes, p, end)
+          if (behind < 0) return NO_TIME
+          half = ((bytes[p] as number) | 32) === 112 ? 12 : 0
+          p = behind
           break
         }
         case 'mm':
@@ -509,7 +564,8 @@ const createTokenSteps = (ops: readonly Op[]): TimeReader => {
     }
     if (p !== end) return NO_TIME
     if (half >= 0) h = (h % 12) + half
-    const ms = civilMs(y, mo, d, h, mi, s)
+    if (dayOfYear > (daysInMonth(y, 2) === 29 ? 366 : 365)) return NO_TIME
+    const ms = dayOfYear > 0 ? civilMs(y, 1, 1, h, mi, s) + (dayOfYear - 1) * 86_400_000 : civilMs(y, mo, d, h, mi, s)
     if (Number.isNaN(ms)) return NO_TIME
     at[0] = (at[0] as number) + ms
     if (Number.isNaN(minutes)) return LOCAL_TIME

@@ -70,7 +70,7 @@ const cityZones: Record<string, string> = {
   shenzhen: 'Asia/Shanghai',
 }
 let zonesByCity: Map<string, string> | undefined
-const zoneOfCity = (city: string): string | undefined => {
+export const zoneOfCity = (city: string): string | undefined => {
   zonesByCity ??= new Map(
     Intl.supportedValuesOf('timeZone').map(zone => [
       (zone.split('/').at(-1) ?? '').replaceAll('_', ' ').toLowerCase(),
@@ -172,22 +172,36 @@ const uniqueName = (wanted: string, taken: Set<string>): string => {
 const controls = /[\u0000-\u001f\u007f]+/g
 
 /** A column as it stands in the options, and its name. */
+/** The name of a column whose head says what 1 and 0 mean: `Coil (1:ON 0:OFF)`. */
+const legendOf = (field: Field): string | undefined => {
+  const m = /^(.+?)\s*[([]\s*([01])\s*[:=]\s*([\p{L} ]{1,16}?)[\s,;/]+([01])\s*[:=]\s*([\p{L} ]{1,16}?)\s*[)\]]$/u.exec(
+    field.name,
+  )
+  if (!m || m[2] === m[4] || !field.texts.every(text => ['', '0', '1'].includes(text.trim()))) return undefined
+  return m[1]
+}
+
 const columnSettings = (field: Field, guess: ColumnGuess, decimal: '.' | ',', taken: Set<string>) => {
   const split = splitUnit(field.name)
   const rowUnit = field.unit?.replace(/^[[({]\s*|\s*[\])}]$/g, '').trim()
-  const unit = rowUnit !== undefined && rowUnit !== '' && !noUnit.test(rowUnit) ? spellUnit(rowUnit) : split.unit
-  const plain = field.name === '' ? (typeof field.ref === 'number' ? `column${field.ref}` : field.ref) : split.name
+  const legend = guess.type === 'int' ? legendOf(field) : undefined
+  const ownUnit = guess.suffix === undefined ? split.unit : spellUnit(guess.suffix)
+  const unit = rowUnit !== undefined && rowUnit !== '' && !noUnit.test(rowUnit) ? spellUnit(rowUnit) : ownUnit
+  const plain =
+    field.name === '' ? (typeof field.ref === 'number' ? `column${field.ref}` : field.ref) : (legend ?? split.name)
   // Where names without their units are equal, they keep them.
   const wanted = taken.has(plain) ? field.name : plain
   const name = uniqueName((wanted || 'column').replace(controls, ' ').slice(0, LIMITS.nameCharsMax - 8), taken)
   const isCount =
     guess.type === 'int' &&
     (countName.test(field.name) || !(continuousName.test(field.name) || (unit !== undefined && continuous.test(unit))))
-  const type = guess.type === 'int' ? (isCount ? 'int' : 'float') : guess.type
+  const type = legend !== undefined ? 'bool' : guess.type === 'int' ? (isCount ? 'int' : 'float') : guess.type
   const settings: Settings = {
     ...(field.ref !== name && { from: field.ref }),
     type,
     ...(unit !== undefined && unit !== '' && unit !== '-' && { unit: unit.slice(0, 32) }),
+    ...(guess.thousands !== undefined && { thousands: guess.thousands }),
+    ...(guess.suffix !== undefined && { suffixes: [guess.suffix] }),
     ...(guess.type === 'float' &&
       guess.decimal !== undefined &&
       guess.decimal !== decimal && { decimal: guess.decimal }),
@@ -210,10 +224,12 @@ const isRowNumber = (field: Field, index: number): boolean => {
 }
 
 export const planFields = (fields: readonly Field[], hints: Hints, decimals: boolean): FieldsPlan => {
-  const guesses = fields.map(field =>
-    guessColumn(field.texts, hints.decimal, field.name, hints.delimiter === ',' && decimals === false),
-  )
-  const decimal = decimals ? decimalOf(guesses) : '.'
+  const guessAll = (mark: '.' | ','): ColumnGuess[] =>
+    fields.map(field => guessColumn(field.texts, mark, field.name, hints.delimiter === ',' && decimals === false))
+  const first = guessAll(hints.decimal)
+  const decimal = decimals ? decimalOf(first) : '.'
+  // What a mark means in one column may follow from the others.
+  const guesses = decimal === hints.decimal ? first : guessAll(decimal)
   const clock = guessClock(fields, { ...hints, decimal })
   const tags = guessTags(fields, clock)
   const doubts: Doubt[] = [...clock.doubts, ...tags.doubts]

@@ -168,7 +168,8 @@ const readDate = (text: string): DatePart | undefined => {
 
 const clockForms: readonly { pattern: RegExp; read(m: RegExpExecArray): Omit<ClockPart, 'length'> }[] = [
   {
-    pattern: /^(\d{1,2})([:.-])(\d{1,2})(?:\2(\d{1,2})(?:([.,:])(\d{1,9}))?)?( ?)([AaPp][Mm])?(?![\dA-Za-ln-y])/,
+    pattern:
+      /^(\d{1,2})([:.-])(\d{1,2})(?:\2(\d{1,2})(?:([.,:])(\d{1,9}))?)?([ \u00a0\u202f]?)([AaPp](?:\.[ \u00a0]?[Mm]\.?|[Mm]))?(?![\dA-Za-ln-y])/,
     read: ([, hour = '', s = '', minute = '', second, mark, fraction, blank = '', half]) => ({
       key: `${s}${second === undefined ? 0 : 1}${mark ?? ''}${half ? `a${blank}` : ''}`,
       layout: l => {
