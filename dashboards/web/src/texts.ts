@@ -233,7 +233,8 @@ export const texts = {
       band: 'The band reaches one standard deviation of these up to four counts above and below the baseline. Four are few: it shows how calm or restless they were, and proves nothing.',
       failed:
         'Failed: the sensor said that it could not count. The row is kept and adds 0 to every sum, so that a baseline it is part of is too low.',
-      missing: 'No data: no reading has come for this place, though the store was open. It may still be on its way.',
+      missing:
+        'No data: no reading has come for this place, though the store was open. Where something proves the cause, it stands beside it: the sensor was silent, the gateway offline, rows rejected or lost.',
       partial: 'A cap over a bar: more than a twentieth of it failed, so that the true count is higher.',
       coverage: 'Coverage: how many of the readings expected by the opening hours came with a number.',
     },
@@ -247,6 +248,7 @@ export const texts = {
       underWay: 'so far',
       doorsFailed: (hours: number) => `${hours} ${hours === 1 ? 'hour' : 'hours'} of a door failed`,
       partMissing: 'a part is missing',
+      onItsWay: 'on its way',
     },
     table: {
       caption: 'Visitors, latest first',

@@ -17,6 +17,7 @@ import { openText } from './stores.tsx'
 import { CountTable } from './table.tsx'
 import { Tabs } from './tabs.tsx'
 import type { Hours, View } from './url.ts'
+import { useCauses } from './use-causes.ts'
 import { type Counts, useCounts } from './use-counts.ts'
 import { type Door, type Doors, useDoors } from './use-doors.ts'
 import { Week, weekQuery } from './week.tsx'
@@ -128,7 +129,7 @@ const downloadOf = (props: HistoryProps, format: Format): string => {
 }
 
 /** The rows with the question that they answer: until the next ones are there, the ones before stay as they are. */
-const useShown = (props: HistoryProps): { counts: Counts; slots: Slot[] | undefined; busy: boolean } => {
+const useShown = (props: HistoryProps): { counts: Counts; slots: readonly Slot[] | undefined; busy: boolean } => {
   const { store, view, doors, door, range, now, hours, live } = props
   const counts = useCounts(queryOf(props), live)
   const before = useRef<{ store: string; slots: Slot[] } | undefined>(undefined)
@@ -152,8 +153,9 @@ const firstOf = (rows: readonly CountRow[]): string => rows[0]?.date ?? '9999-12
 
 /** Chart or table of days or hours. */
 const Days = (props: HistoryProps) => {
-  const { store, view, theme, door, doors } = props
-  const { counts, slots, busy } = useShown(props)
+  const { store, view, theme, door, doors, live } = props
+  const { counts, slots: places, busy } = useShown(props)
+  const slots = useCauses(places, { store: store.id, door: view.door }, live)
   if (counts.error !== undefined && !counts.rows) {
     return (
       <Notice title={t.unreadable} onRetry={counts.retry}>
