@@ -75,7 +75,7 @@ const dateLayoutSchema = z.string().check(ctx => {
   if (problem) ctx.issues.push({ code: 'custom', input: ctx.value, message: `the layout "${ctx.value}" ${problem}` })
 })
 const layoutText =
-  'How times are written: iso, a count since 1970 (s, ms, us, ns, min, h, d), excel, or tokens such as YYYY/MM/DD HH:mm:ss.SSS. Several are tried in order.'
+  'How times are written: iso, a count since 1970 or a start (s, ms, us, ns, min, h, d, or hms as 26:05:07.5), excel, or tokens such as YYYY/MM/DD HH:mm:ss.SSS. Several are tried in order.'
 export const layoutsSchema = z.union([layoutSchema, z.array(layoutSchema).min(1).max(16)])
 const dateLayouts = z.union([dateLayoutSchema, z.array(dateLayoutSchema).min(1).max(16)])
 
@@ -120,7 +120,7 @@ export const timeSchema = z
         ])
         .optional()
         .describe(
-          'For counters (layout s, ms, us, ns, min, h, d): the moment at which the counter was 0, ISO 8601 with offset; or, in csv, where the header tells it',
+          'For counters (layout s, ms, us, ns, min, h, d, hms): the moment at which the counter was 0, ISO 8601 with offset; or, in csv, where the header tells it',
         ),
     }),
     z.strictObject({

@@ -224,7 +224,7 @@ export const createRowReader = (
       }
       numbers[k] = Number.NaN
       const text = textOf(cells, start, end)
-      const dressed = n.dressed?.(text)
+      const dressed = trueMinus.test(text) ? numberOfText(`-${text.slice(1)}`, n) : n.dressed?.(text)
       if (dressed !== undefined) {
         if (n.int && !Number.isSafeInteger(dressed))
           return `${labelOf(n.field)}: "${text}" is not a whole number below 2^53`
@@ -368,6 +368,14 @@ export const createRowReader = (
   return { numbers, numberFields, cellsMin, timeCell, otherFields, readNumbers, finish, sink, plain }
 }
 
+/** The sign for minus that is no hyphen, as spreadsheets and typesetters write it. */
+const trueMinus = /^[\u2212\uff0d]\d/u
+const numberOfText = (text: string, n: Pick<NumberField, 'decimal' | 'dressed'>): number | undefined => {
+  const bytes = new TextEncoder().encode(text)
+  const value = readNumber(bytes, 0, bytes.length, n.decimal)
+  return Number.isFinite(value) ? value : n.dressed?.(text)
+}
+
 /** Reads the number of a cell that has marks between its thousands or a text behind it; undefined where it holds none. */
 const createDressed = (
   thousands: Thousands | undefined,
@@ -463,6 +471,8 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
   const layouts = typeof time.layout === 'string' ? [time.layout] : time.layout
   const read = firstOf(layouts.map(createTimeReader))
   const expected = layouts.join(' or ')
+  // Signs such as 年 are UTF-8 in a compiled layout, whatever the file is in.
+  const isAscii = layouts.every(layout => !/[^\x20-\x7f]/.test(layout))
   if ('column' in time) {
     const field = fieldOf(time.column)
     const start = typeof time.start === 'string' ? parseIsoNs(time.start) : undefined
@@ -470,18 +480,18 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
     const readCell = (cells: Cells, at: Float64Array): Reading => {
       trimCell(cells, field)
       const { from, to } = cells
-      const found = read(cells, from, to, at)
+      const found = isAscii ? read(cells, from, to, at) : readText(read, textOf(cells, from, to), at)
       if (start !== undefined && found === UTC_TIME) addStart(at, start)
       return found
     }
     const bound = { used: [field], read: readCell, rejectGap, equalStepsBack: false, expected }
-    return start === undefined ? { ...bound, reader: read } : bound
+    return start === undefined && isAscii ? { ...bound, reader: read } : bound
   }
   if ('columns' in time) {
     const fields = time.columns.map(fieldOf)
     return {
       used: fields,
-      read: joinedReader(fields, read),
+      read: isAscii ? joinedReader(fields, read) : joinedTextReader(fields, read),
       rejectGap: time.gap === 'reject',
       equalStepsBack: false,
       expected,
@@ -493,7 +503,7 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
     const readHour = (cells: Cells, at: Float64Array): Reading => {
       trimCell(cells, date)
       const { from, to } = cells
-      const found = read(cells, from, to, at)
+      const found = isAscii ? read(cells, from, to, at) : readText(read, textOf(cells, from, to), at)
       if (found === NO_TIME) return found
       trimCell(cells, hour)
       const { from: hourFrom, to: hourTo } = cells
@@ -515,12 +525,29 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
   const fields = [date, clock]
   return {
     used: fields,
-    read: joinedReader(fields, read),
+    read: isAscii ? joinedReader(fields, read) : joinedTextReader(fields, read),
     rejectGap: time.gap === 'reject',
     equalStepsBack: false,
     expected,
   }
 }
+
+const readText = (read: TimeReader, text: string, at: Float64Array): Reading => {
+  const bytes = new TextEncoder().encode(text)
+  return read(timeBytes(bytes), 0, bytes.length, at)
+}
+
+/** As `joinedReader`, for layouts with signs that are not ASCII. */
+const joinedTextReader =
+  (fields: readonly number[], read: TimeReader): BoundTime['read'] =>
+  (cells, at) => {
+    const texts = fields.map(field => {
+      trimCell(cells, field)
+      const { from, to } = cells
+      return textOf(cells, from, to)
+    })
+    return readText(read, texts.join(' '), at)
+  }
 
 /** Reads cells as one text, a blank between each two. */
 const joinedReader = (fields: readonly number[], read: TimeReader): BoundTime['read'] => {

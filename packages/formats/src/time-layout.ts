@@ -1,9 +1,9 @@
 /**
  * Times as instruments write them: a layout is compiled once into a reader over bytes.
  *
- * A layout is `iso`; a count in `s`, `ms`, `us`, `ns`, `min`, `h` or `d` since 1970 or a start; `excel`; or text with tokens:
+ * A layout is `iso`; a count in `s`, `ms`, `us`, `ns`, `min`, `h` or `d` since 1970 or a start, or `hms` as `26:05:07.5`; `excel`; or text with tokens:
  *
- *     YYYY YY  MM M  MMM (Jan)  DD D  DDD (day of the year)  ddd (Mon)  HH H  hh h with A (AM, p.m.)  mm m  ss s
+ *     YYYY YY  MM M  MMM (Jan)  MMMM (a month in words of several languages)  DD D  DDD (day of the year)  ddd (Mon)  HH H  hh h with A (AM, p.m.)  mm m  ss s
  *     S: a fraction of 1 to 9 digits · SS…SSSSSSSSS: exactly so many digits
  *     Z: an offset (Z, +01:00, +0100) · z: UTC GMT WET WEST CET CEST EET EEST JST · 'text': itself, '' a quote mark
  *
@@ -245,8 +245,23 @@ const createLongCount = (unit: LongUnit): TimeReader => {
   }
 }
 
+const hmsText = /^(-?)(?:(\d{1,6})[. d]\s*)?(\d{1,6}):([0-5]\d):([0-5]\d)(?:[.,](\d{1,9}))?$/
+/** A time gone by, as hours, minutes and seconds, with days before them or hours beyond 24. */
+const readHms: TimeReader = ({ bytes }, start, end, at) => {
+  const m = end - start > 40 ? null : hmsText.exec(String.fromCharCode(...bytes.subarray(start, end)))
+  if (!m) return NO_TIME
+  const [, sign, days = '0', hours, minutes, seconds, fraction = ''] = m
+  const whole = ((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60 + Number(seconds)
+  const below = Number(fraction.padEnd(9, '0'))
+  const ns = (BigInt(whole) * 1_000_000_000n + BigInt(below)) * (sign === '-' ? -1n : 1n)
+  const rest = ((ns % 1_000_000n) + 1_000_000n) % 1_000_000n
+  at[0] = Number((ns - rest) / 1_000_000n)
+  at[1] = Number(rest)
+  return UTC_TIME
+}
+
 /** Whether a layout is a count since 1970, or since the start of a counter. */
-export const isCount = (layout: string): boolean => isEpochUnit(layout) || isLongUnit(layout)
+export const isCount = (layout: string): boolean => isEpochUnit(layout) || isLongUnit(layout) || layout === 'hms'
 
 /** Days since 1899-12-30 and their fraction, local, to the ms. */
 const readExcel: TimeReader = ({ bytes }, start, end, at) => {
@@ -260,6 +275,26 @@ const readExcel: TimeReader = ({ bytes }, start, end, at) => {
 }
 
 const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
+/** Months by their words without letters that are not ASCII, so that no encoding matters: märz is mrz, février fvrier. */
+const monthWords = [
+  'january jan januar jnner janvier janv enero ene gennaio gen janeiro januari ianuarie',
+  'february feb februar fvrier fvr febrero febbraio fevereiro fev februari febr',
+  'march mar mrz mr mars marzo maro maart mrt marts',
+  'april apr avril avr abril abr aprile',
+  'may mai mayo maggio mag maio mei maj',
+  'june jun juni juin junio giugno giu junho',
+  'july jul juli juillet juil julio luglio lug julho',
+  'august aug aot agosto ago augustus augusti',
+  'september sep sept septembre septiembre settembre set setembro',
+  'october oct oktober okt octobre octubre ottobre ott outubro out',
+  'november nov novembre noviembre novembro',
+  'december dec dezember dez dcembre dc diciembre dic dicembre dezembro',
+]
+const monthByWord = new Map(monthWords.flatMap((words, i) => words.split(' ').map(word => [word, i + 1] as const)))
+/** 1 to 12, by a word in English, German, French, Spanish, Italian, Portuguese, Dutch, Swedish, Danish or Norwegian. */
+export const monthOf = (word: string): number | undefined => monthByWord.get(word.toLowerCase().replace(/[^a-z]/g, ''))
+const isLetter = (c: number): boolean => c > 127 || ((c | 32) >= 97 && (c | 32) <= 122)
+
 const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']
 /** Offsets in minutes of the abbreviations that mean one zone alone. */
 export const abbreviations: Readonly<Record<string, number>> = {
@@ -277,6 +312,7 @@ export const abbreviations: Readonly<Record<string, number>> = {
 type Token =
   | 'YYYY'
   | 'YY'
+  | 'MMMM'
   | 'MMM'
   | 'MM'
   | 'M'
@@ -296,7 +332,7 @@ type Token =
   | 'Z'
   | 'z'
 type Op = { token: Token } | { fraction: number } | { literal: number }
-const tokenPattern = /YYYY|YY|MMM|MM|M|ddd|DDD|DD|D|HH|H|hh|h|A|mm|m|ss|s|S{1,9}|Z|z|'(?:[^']|'')*'|./gsu
+const tokenPattern = /YYYY|YY|MMMM|MMM|MM|M|ddd|DDD|DD|D|HH|H|hh|h|A|mm|m|ss|s|S{1,9}|Z|z|'(?:[^']|'')*'|./gsu
 /** Widths of the tokens that always are as wide; the part of a layout before its seconds is remembered where it has only such. */
 const widths: Partial<Record<Token, number>> = { YYYY: 4, YY: 2, MMM: 3, MM: 2, DD: 2, HH: 2, hh: 2, mm: 2, ss: 2 }
 
@@ -308,7 +344,7 @@ const parseLayout = (layout: string): Op[] => {
   for (const [part] of layout.matchAll(tokenPattern)) {
     if (part.startsWith("'") && part.length > 1) literal(part === "''" ? "'" : part.slice(1, -1).replaceAll("''", "'"))
     else if (/^S+$/.test(part)) ops.push({ fraction: part.length })
-    else if (/^(?:YYYY|YY|MMM|MM|M|ddd|DDD|DD|D|HH|H|hh|h|A|mm|m|ss|s|Z|z)$/.test(part))
+    else if (/^(?:YYYY|YY|MMMM|MMM|MM|M|ddd|DDD|DD|D|HH|H|hh|h|A|mm|m|ss|s|Z|z)$/.test(part))
       ops.push({ token: part as Token })
     else if (/^[A-SU-Za-z']$/.test(part)) throw new SyntaxError(`"${part}" is not a token of a time layout`)
     else literal(part)
@@ -332,8 +368,8 @@ export const layoutProblem = (layout: string, dateOnly = false): string | undefi
   if (new Set(had).size !== had.length) return 'has a token twice'
   if (!has('YYYY', 'YY')) return 'has no year (YYYY)'
   if (has('DDD')) {
-    if (has('MM', 'M', 'MMM', 'DD', 'D')) return 'has the day of the year (DDD) beside a month or a day'
-  } else if (!has('MM', 'M', 'MMM')) return 'has no month (MM)'
+    if (has('MM', 'M', 'MMM', 'MMMM', 'DD', 'D')) return 'has the day of the year (DDD) beside a month or a day'
+  } else if (!has('MM', 'M', 'MMM', 'MMMM')) return 'has no month (MM)'
   else if (!has('DD', 'D')) return 'has no day (DD)'
   if (has('hh', 'h') !== has('A')) return 'needs both hh and A, or HH alone: 12 hours without AM or PM are no time'
   if (has('S') && !has('ss', 's')) return 'has a fraction (S) without seconds (ss)'
@@ -346,6 +382,7 @@ export const createTimeReader = (layout: string): TimeReader => {
   if (layout === 'excel') return readExcel
   if (isEpochUnit(layout)) return createEpoch(layout)
   if (isLongUnit(layout)) return createLongCount(layout)
+  if (layout === 'hms') return readHms
   return createTokens(parseLayout(layout))
 }
 
@@ -354,7 +391,7 @@ const opWidth = (op: Op): number =>
 
 /** Length in bytes of every time of a layout, where it has one; and the bytes that stand between its tokens. */
 export const fixedWidth = (layout: string): { width: number; literals: number[] } | undefined => {
-  if (layout === 'iso' || layout === 'excel' || isCount(layout)) return undefined
+  if (layout === 'iso' || layout === 'excel' || isCount(layout) || /[^\x20-\x7f]/.test(layout)) return undefined
   const ops = parseLayout(layout)
   const width = ops.reduce((sum, op) => sum + opWidth(op), 0)
   return Number.isNaN(width) ? undefined : { width, literals: ops.flatMap(op => ('literal' in op ? [op.literal] : [])) }
@@ -470,6 +507,12 @@ const createTokenSteps = (ops: readonly Op[]): TimeReader => {
       p += 3
       return list.indexOf(text.toLowerCase())
     }
+    const monthWord = (): number => {
+      let name = ''
+      const from = p
+      while (p < end && p - from < 16 && isLetter(bytes[p] as number)) name += String.fromCharCode(bytes[p++] as number)
+      return monthOf(name) ?? -1
+    }
     for (const op of ops) {
       let value = 0
       if ('literal' in op) {
@@ -490,6 +533,9 @@ const createTokenSteps = (ops: readonly Op[]): TimeReader => {
         case 'YY':
           value = number(2, 2)
           y = value < 70 ? 2000 + value : 1900 + value
+          break
+        case 'MMMM':
+          value = mo = monthWord()
           break
         case 'MMM':
           value = mo = word(months) + 1 || -1

@@ -40,7 +40,8 @@ interface Expected {
 
 /** Files that are known not to come out right, with why; the score must not fall below. */
 const known: Record<string, string> = {
-  'jp-era.csv': 'layouts of times know no signs such as 年 in cp932: the times stay text',
+  'plus-exp.txt': "Fortran's exponents with D are no numbers to the formats: the column stays text",
+  'zoned-names.csv': 'EST, CST and the like name several zones: layouts do not read them, the times stay text',
 }
 
 const folder = new URL('corpus/', import.meta.url)
@@ -175,7 +176,7 @@ describe('the corpus', () => {
     )
     for (const [name, different] of Object.entries(failing))
       process.stdout.write(`  ${name}: ${different.join('; ')}\n`)
-    expect(names.length).toBeGreaterThanOrEqual(60)
+    expect(names.length).toBeGreaterThanOrEqual(314)
     expect(Object.keys(failing)).toEqual(Object.keys(known).sort())
   })
 })

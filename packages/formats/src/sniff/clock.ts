@@ -3,7 +3,15 @@ import type { Json } from '@penstock/frame'
 import { isNumber, numberOf } from './columns.ts'
 import type { Doubt, Finding, Hints, Settings } from './proposal.ts'
 import { type Start, startOf } from './start.ts'
-import { type EpochUnit, epochUnit, guessCompactClocks, guessTimes, type TimeGuess, timeName } from './times.ts'
+import {
+  type EpochUnit,
+  epochUnit,
+  guessCompactClocks,
+  guessPointClocks,
+  guessTimes,
+  type TimeGuess,
+  timeName,
+} from './times.ts'
 import { splitUnit } from './units.ts'
 
 /** One field of the records, with its texts in the rows of the sample. */
@@ -49,6 +57,9 @@ const rightName =
 
 const clockName = /^(?:time|zeit|uhrzeit|heure|hora|ora|hrmn|hhmm|hhmmss|時刻)\b/i
 
+/** Where `8.05` is how one writes a time of day. */
+const pointClockName = /^(?:uhrzeit|uhr|ora|orario|kl|kl\.|klo|klokken|klockan|tid|kello|aika|godzina)$/i
+
 /** Texts that fill the field; a long column is looked at in part. */
 const filled = (texts: readonly string[]): string[] =>
   texts.filter(text => text.trim() !== '' && !/^(?:null|nan|n\/a|-)$/i.test(text.trim()))
@@ -59,8 +70,10 @@ const textTimes = (fields: readonly Field[], hints: Hints): Candidate[] => {
     const texts = filled(field.texts)
     if (texts.length === 0 || texts.length < field.texts.length * 0.3) continue
     const plainNumbers = texts.every(text => isNumber(text.trim(), '.'))
-    if (plainNumbers && !isCompactDate(texts, field.name)) continue
-    const guess = (clockName.test(field.name) ? guessCompactClocks(texts) : undefined) ?? guessTimes(texts, hints)
+    const point = pointClockName.test(field.name.trim()) ? guessPointClocks(texts) : undefined
+    if (!point && plainNumbers && !isCompactDate(texts, field.name)) continue
+    const guess =
+      point ?? (clockName.test(field.name) ? guessCompactClocks(texts) : undefined) ?? guessTimes(texts, hints)
     if (!guess || isTimeless(guess)) continue
     const { length } = texts
     const distinct = new Set(texts.slice(0, 200)).size
@@ -319,7 +332,7 @@ export const guessClock = (fields: readonly Field[], hints: Hints): ClockGuess =
   if (best && best.score > 2) return fromText(best, whole)
   const parts = best && best.score > 2 ? undefined : partsOf(fields)
   if (parts && !date) return fromParts(fields, parts, clock)
-  if (date && clock) return fromDateAndTime(date, clock)
+  if (date && clock) return fromDateAndTime(fields, date, clock)
   if (date) {
     const hour = dateAndHour(fields, date)
     if (hour !== undefined) return fromDateAndHour(fields, date, hour)
@@ -329,6 +342,9 @@ export const guessClock = (fields: readonly Field[], hints: Hints): ClockGuess =
   const excel = numbers.find(n => n.kind === 'excel')
   if (excel) return fromExcel(excel)
   if (date && (!clock || date.score > 3)) return fromText(date, dates)
+  const elapsed = clocks.find(isElapsed)
+  const start = elapsed && startOf(hints)
+  if (elapsed && start) return fromElapsed(elapsed, start)
   const counter = numbers.find(n => n.kind === 'counter')
   if (counter) return fromCounter(counter, hints)
   return fromNothing(clock)
@@ -397,24 +413,49 @@ const spread = (texts: readonly string[], ms: Float64Array): Float64Array => {
   return all
 }
 
-const fromDateAndTime = (date: Candidate, clock: Candidate): ClockGuess => {
+/** AM and PM in a column of their own, beside a clock of 12 hours. */
+const halfOf = (fields: readonly Field[], clock: Candidate): Field | undefined => {
+  if (clock.guess.layouts.some(layout => layout.includes('A'))) return undefined
+  return fields.find((field, i) => {
+    const texts = filled(field.texts)
+    return i !== clock.index && texts.length > 0 && texts.every(text => /^[ap]\.?m\.?$/i.test(text.trim()))
+  })
+}
+
+const fromDateAndTime = (fields: readonly Field[], date: Candidate, clock: Candidate): ClockGuess => {
+  const half = halfOf(fields, clock)
   const layouts = date.guess.layouts
-    .flatMap(d => clock.guess.layouts.map(c => `${d === 'iso' ? 'YYYY-MM-DD' : d} ${c}`))
+    .flatMap(d =>
+      clock.guess.layouts.map(
+        c => `${d === 'iso' ? 'YYYY-MM-DD' : d} ${half ? `${c.replace('HH', 'hh').replace('H', 'h')} A` : c}`,
+      ),
+    )
     .slice(0, 16)
   const findings: Finding[] = [
-    { what: 'time', text: `${quoted(date.field)} and ${quoted(clock.field)} as ${layouts.join(' or ')}` },
+    {
+      what: 'time',
+      text: `${quoted(date.field)} and ${quoted(clock.field)}${half ? ` and ${quoted(half)}` : ''} as ${layouts.join(' or ')}`,
+    },
   ]
   const zone = { ...zoneSettings(date.field, findings), ...zoneSettings(clock.field, findings) }
   const days = spread(date.field.texts, date.guess.ms)
   const hours = spread(clock.field.texts, clock.guess.ms)
   return {
-    time: { date: date.field.ref, time: clock.field.ref, layout: layoutJson(layouts), ...zone },
-    used: [date.index, clock.index],
-    ms: days.map((day, i) => day + ((hours[i] as number) - Date.UTC(2000, 0, 1))),
+    time: half
+      ? { columns: [date.field.ref, clock.field.ref, half.ref], layout: layoutJson(layouts), ...zone }
+      : { date: date.field.ref, time: clock.field.ref, layout: layoutJson(layouts), ...zone },
+    used: [date.index, clock.index, ...(half ? [fields.indexOf(half)] : [])],
+    ms: days.map((day, i) => day + (ofDayMs(hours[i] as number, half?.texts[i]) - Date.UTC(2000, 0, 1))),
     isUtc: zone.zone !== undefined || clock.guess.hasOffset,
     doubts: [...date.guess.doubts, ...clock.guess.doubts].map(text => ({ path: at('layout'), text })),
     findings,
   }
+}
+
+const ofDayMs = (ms: number, half: string | undefined): number => {
+  if (half === undefined) return ms
+  const hour = new Date(ms).getUTCHours()
+  return ms + ((hour % 12) + (/^p/i.test(half.trim()) ? 12 : 0) - hour) * 3_600_000
 }
 
 const fromDateAndHour = (fields: readonly Field[], date: Candidate, hour: number): ClockGuess => {
@@ -529,6 +570,34 @@ const counted = (n: NumberTime, start: Start): ClockGuess => {
     ...(isFixed && { onlyThis: true }),
     doubts,
     findings: [{ what: 'time', text: `${quoted(field)}, ${unitWords[n.unit]} since ${start.text}` }],
+  }
+}
+
+const elapsedName =
+  /elapsed|duration|dauer|laufzeit|run ?time|test ?time|rel(?:ative)?\.? ?time|step ?time|total ?time|[ée]coul|transcurrido|trascorso|経過/iu
+/** A time gone by, not of a day: by its name, or as it begins at 0. */
+const isElapsed = ({ field, guess }: Candidate): boolean => {
+  const texts = filled(field.texts)
+  const isHms = texts.every(text => /^(?:\d+[. d]\s*)?\d+:[0-5]\d:[0-5]\d(?:[.,]\d+)?$/.test(text.trim()))
+  const isFromZero = /^0+:00:0\d(?:[.,]\d+)?$/.test(texts[0]?.trim() ?? '')
+  return isHms && isRising(guess.ms) && (isFromZero || elapsedName.test(field.name))
+}
+
+const fromElapsed = ({ index, field, guess }: Candidate, start: Start): ClockGuess => {
+  const isFixed = typeof start.settings === 'string'
+  const startMs = Date.parse(start.text)
+  const text = `${quoted(field)} counts from a start: assumed ${start.text}, ${start.why}${isFixed ? '. It holds for this file alone' : ''}`
+  return {
+    time: { column: field.ref, layout: 'hms', start: start.settings },
+    used: [index],
+    ms: spread(
+      field.texts,
+      guess.ms.map(ms => startMs + ms - Date.UTC(2000, 0, 1)),
+    ),
+    isUtc: !start.isLocal,
+    ...(isFixed && { onlyThis: true }),
+    doubts: [{ path: at('start'), text }],
+    findings: [{ what: 'time', text: `${quoted(field)}, hours, minutes and seconds since ${start.text}` }],
   }
 }
 

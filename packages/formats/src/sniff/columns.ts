@@ -21,6 +21,8 @@ export interface ColumnGuess {
   doubts: string[]
   /** Mark between thousands. */
   thousands?: Thousands
+  /** Its points could stand between thousands: no witness of the decimal mark. */
+  isWeak?: boolean
   /** Text behind each number. */
   suffix?: string
   /** Share of the cells that the type reads. */
@@ -29,9 +31,9 @@ export interface ColumnGuess {
 
 export const distinctMax = 64
 
-const pointNumber = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
-const commaNumber = /^[+-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?$/
-const wholeNumber = /^[+-]?\d+$/
+const pointNumber = /^[+\u2212\uff0d-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
+const commaNumber = /^[+\u2212\uff0d-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?$/
+const wholeNumber = /^[+\u2212\uff0d-]?\d+$/
 const nullPattern =
   /^(?:null|\(null\)|\[null\]|\\N|nil|none|nan|n\/a|n\.a\.|na|#n\/a(?: n\/a)?|#nv|#nul!|#value!|#div\/0!|#num!|#ref!|-+|—|–|\.+|\?+|\*+|_+|missing|no data|nodata|n\/d|nd|k\.a\.|void|undef|undefined|unavailable|unknown|not available|invalid value|<na>|nat)$/i
 const overPattern = /^[+-]?(?:ol|o\.l\.?|ovl|ovld|ofl|over|overflow|overload|overrange|over range|#####+|>+|999\.9\+)$/i
@@ -72,7 +74,9 @@ export const classOf = (text: string): CellClass =>
 export const isNumber = (text: string, decimal: '.' | ','): boolean =>
   (decimal === ',' ? commaNumber : pointNumber).test(text)
 export const numberOf = (text: string, decimal: '.' | ','): number =>
-  isNumber(text, decimal) ? Number(decimal === ',' ? text.replace(',', '.') : text) : Number.NaN
+  isNumber(text, decimal)
+    ? Number(text.replace(/^[\u2212\uff0d]/u, '-').replace(decimal === ',' ? ',' : '.', '.'))
+    : Number.NaN
 
 interface Tally {
   n: number
@@ -94,6 +98,8 @@ interface Tally {
   padded: number
   /** `1,204`: a decimal comma, or a mark between thousands. */
   groupedCommas: number
+  /** The same with a point. */
+  groupedPoints: number
 }
 
 const add = (map: Map<string, number>, text: string): void => {
@@ -118,6 +124,7 @@ const tally = (texts: readonly string[]): Tally => {
     long: 0,
     padded: 0,
     groupedCommas: 0,
+    groupedPoints: 0,
   }
   for (const raw of texts) {
     const text = raw.trim()
@@ -127,8 +134,10 @@ const tally = (texts: readonly string[]): Tally => {
       t.whole++
       if (text.length > 15 && !Number.isSafeInteger(Number(text))) t.long++
       if (/^0\d/.test(text)) t.padded++
-    } else if (pointNumber.test(text)) t.point++
-    else if (commaNumber.test(text)) {
+    } else if (pointNumber.test(text)) {
+      t.point++
+      if (/^[+-]?\d{1,3}\.\d{3}$/.test(text)) t.groupedPoints++
+    } else if (commaNumber.test(text)) {
       t.comma++
       if (/^[+-]?\d{1,3},\d{3}$/.test(text)) t.groupedCommas++
     } else if (text === '' || nullPattern.test(text)) add(t.holes, text)
@@ -331,6 +340,7 @@ const numbersOf = (
     ...base,
     type: t.point + t.comma === 0 ? 'int' : 'float',
     decimal: own,
+    ...(own === '.' && t.groupedPoints === t.point && { isWeak: true }),
     nullTexts: nulls,
     status,
     doubts,

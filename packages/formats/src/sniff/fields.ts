@@ -21,6 +21,10 @@ const siteName =
 const deviceName =
   /^(?:device|device_?id|device_?name|dev_?id|sensor|sensor_?id|sensor_?name|sensorid|deviceid|instrument|machine|machine_?id|unit_?id|node|node_?id|station|station_?id|lane|lane_?number|door|meter|meter_?id|logger|probe|tag|tagname|tag_?name|item_?id|point|geraet|gerät|capteur|mac|serial|serial_?number|serial_?no)$/i
 
+/** Beside a column of values, what tells whose value it is. */
+const seriesName = /^_?(?:name|variable|signal|parameter|measurement|quantity|metric|item|channel)_?$/i
+const valueName = /^_?(?:value|wert|valeur|valor|valore|val|reading)_?$/i
+
 /** Cities that are no names of zones, by the zone in which they lie. */
 const cityZones: Record<string, string> = {
   roma: 'Europe/Rome',
@@ -98,9 +102,11 @@ const guessTags = (fields: readonly Field[], clock: ClockGuess): Tags => {
   const free = fields.map((field, index) => ({ field, index })).filter(({ index }) => !clock.used.includes(index))
   const distinct = (field: Field): Set<string> => new Set(field.texts.map(text => text.trim()).filter(isTagText))
   const found = new Map<'site' | 'device', Field>()
+  const isLong = fields.some(field => valueName.test(field.name.trim()))
   for (const { field, index } of free) {
     const name = field.name.split('.').at(-1)?.trim() ?? ''
-    const key = siteName.test(name) ? 'site' : deviceName.test(name) ? 'device' : undefined
+    const isDevice = deviceName.test(name) || (isLong && seriesName.test(name))
+    const key = siteName.test(name) ? 'site' : isDevice ? 'device' : undefined
     if (key === undefined || found.has(key)) continue
     const texts = distinct(field)
     // One row of each is a table of things, not of readings; one text alone is better said in the source.
@@ -144,7 +150,9 @@ const zonesOf = (field: Field, texts: ReadonlySet<string>, tags: Tags): void => 
 
 /** The decimal mark that most numbers have. */
 const decimalOf = (guesses: readonly ColumnGuess[]): '.' | ',' => {
-  const floats = guesses.filter(g => g.type === 'float' && !g.empty)
+  const all = guesses.filter(g => g.type === 'float' && !g.empty)
+  const sure = all.filter(g => !g.isWeak)
+  const floats = sure.length > 0 ? sure : all
   const commas = floats.filter(g => g.decimal === ',').length
   return commas > floats.length / 2 ? ',' : '.'
 }

@@ -299,6 +299,7 @@ export const splitUnit = (name: string): { name: string; unit?: string } => {
     /^(.+?),\s+([^,()]+?)(?:\s+\(.*\))?$/su,
     /^(.+?)\s+in\s+(\S+)$/su,
     /^(.+?)\s+(%|%\s?RH|°C|°F|ºC|℃|hPa|mbar|kPa|µS\/cm|ppm|ppb|lux|W\/m²|km\/h|m\/s|mm|kWh|kW|Hz)$/su,
+    /^(.+?)\s+(\S+\/\S+)$/su,
     /^(.+?)\s*\/\s*(\S+)$/su,
   ]
   const slashForm = forms.length - 1
