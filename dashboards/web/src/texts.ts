@@ -321,7 +321,7 @@ export const texts = {
     noParameters: 'None.',
     required: 'required',
     leftOut: '(left out)',
-    example: (text: string) => `For example ${text}.`,
+    example: (text: string) => `(for example ${text})`,
     send: 'Send',
     stop: 'Stop',
     open: 'Open in a tab',

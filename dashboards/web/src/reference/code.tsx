@@ -5,3 +5,8 @@ export const Code = ({ label, text }: { label: string; text: string }) => (
     <pre>{text}</pre>
   </section>
 )
+
+/** A sentence of the document, with what stands in `backticks` as code. */
+export const Marked = ({ text }: { text: string }) => (
+  <>{text.split('`').map((part, i) => (i % 2 === 1 ? <code key={`${i}`}>{part}</code> : part))}</>
+)

@@ -74,11 +74,13 @@ export const readApi = async (signal: AbortSignal): Promise<Api> => {
   }
 }
 
-/** Operations by their first tag, in the order of the document. */
+/** Operations by their first tag, in the order of the document; what only keeps the service running comes last. */
 export const byTag = (operations: readonly Operation[]): Map<string, Operation[]> => {
   const groups = new Map<string, Operation[]>()
-  for (const operation of operations) {
-    const tag = operation.tags?.[0] ?? ''
+  const tagOf = ({ tags }: Operation): string => tags?.[0] ?? ''
+  const isLast = (operation: Operation) => Number(tagOf(operation) === 'system')
+  for (const operation of operations.toSorted((a, b) => isLast(a) - isLast(b))) {
+    const tag = tagOf(operation)
     groups.set(tag, [...(groups.get(tag) ?? []), operation])
   }
   return groups

@@ -4,7 +4,7 @@ import { address } from '../api.ts'
 import { numberText } from '../format.ts'
 import { texts } from '../texts.ts'
 import { type Answered, ask, curlOf } from './ask.ts'
-import { Code } from './code.tsx'
+import { Code, Marked } from './code.tsx'
 import { type Operation, type Parameter, typeText } from './openapi.ts'
 
 const t = texts.reference
@@ -138,7 +138,7 @@ const Field = ({
         />
       )}
       <p id={`${id}-text`} class="quiet small">
-        {description}
+        {description && <Marked text={description} />}
         {example !== '' && !choices ? ` ${t.example(example)}` : ''}
       </p>
     </div>

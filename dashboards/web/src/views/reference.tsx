@@ -4,7 +4,7 @@
  */
 import { useEffect, useState } from 'preact/hooks'
 import { Notice } from '../parts.tsx'
-import { Code } from '../reference/code.tsx'
+import { Code, Marked } from '../reference/code.tsx'
 import { type Api, byTag, namedIn, type Operation, openapiPath, readApi, typeText } from '../reference/openapi.ts'
 import '../reference/reference.css'
 import { Try } from '../reference/try.tsx'
@@ -141,7 +141,11 @@ const Described = ({ operation, api, query }: { operation: Operation; api: Api; 
         <span class={`method ${method}`}>{method}</span> <code>{path}</code>
       </p>
       <h2>{summary}</h2>
-      {description && <p class="ref-text">{description}</p>}
+      {description && (
+        <p class="ref-text">
+          <Marked text={description} />
+        </p>
+      )}
       <h3>{t.parameters}</h3>
       <Try {...{ operation, values, onValue }} />
       <Shapes {...{ operation, api }} />
