@@ -3,7 +3,7 @@
 const prefixes = '(?:[yzafpnµμumcdhkMGTPd]|da)?'
 const bases =
   '(?:A|V|W|Hz|Pa|bar|J|N|F|H|S|T|C|K|g|m|s|l|L|mol|lm|lx|cd|Bq|Gy|Sv|eV|VA|var|VAr|Wh|VAh|Ah|Ω|Ohm|ohm|Ohms|ohms|Torr|torr|G|Gal|M|rad|sr|B|dB|Vpp|Vrms|Vp|VDC|VAC|A(?:rms|pp|DC|AC)|cps|cpm|pt|AU|sccm)'
-const plain = new RegExp(`^${prefixes}${bases}(?:\\^?-?[\\d²³⁻¹]+)?$`, 'u')
+const plain = new RegExp(`^${prefixes}${bases}(?:\\^?[1-4]|\\^?-[1-4]|[²³⁴]|⁻[¹²³⁴])?$`, 'u')
 const words = new Set([
   '%',
   '‰',
