@@ -5,7 +5,7 @@
  */
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { nearestName } from '@penstock/config'
-import { invalidParameters, webResponse } from '@penstock/http'
+import { compactAnswers, invalidParameters, webResponse } from '@penstock/http'
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type * as z from 'zod'
@@ -48,6 +48,7 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
     const path = paths().has(c.req.path) ? c.req.path : 'other'
     requests.inc({ method: c.req.method, path, status: String(c.res.status) })
   })
+  app.use(compactAnswers())
   app.use(checkAccess(deps.access))
 
   systemRoutes(app, deps)

@@ -40,11 +40,15 @@ const columnOf = (reason: string): string => {
   return found?.[1] ?? found?.[2] ?? ''
 }
 
+/** What was expected: it stands in the configuration and is the same for all rows. */
+const expectedPattern = / where a time is required \(.*\)$/
+
 const maskReason = (reason: string): string => {
   const label = columnPattern.exec(reason)?.[0] ?? ''
+  const expected = expectedPattern.exec(reason)?.[0] ?? ''
   const rest = reason
-    .slice(label.length)
-    .replace(/"[^"]*"/g, '"…"')
+    .slice(label.length, reason.length - expected.length)
+    .replace(/(column )?"[^"]*"/g, (quoted, isLabel) => (isLabel ? quoted : '"…"'))
     .replace(/\d+(?:[-_.,:T]\d+)*/g, '#')
-  return label + rest
+  return label + rest + expected
 }

@@ -181,7 +181,7 @@ describe('records', () => {
     )
     connection.closeSync()
     db.closeSync()
-    await expect(openRecords(file)).rejects.toThrow(/has layout 99, this program writes 2/)
+    await expect(openRecords(file)).rejects.toThrow(/has layout 99, this program writes 3/)
   })
 
   it('does not take a file that another process holds for a damaged one', async () => {

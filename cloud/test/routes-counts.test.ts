@@ -120,6 +120,19 @@ describe('GET /v1/counts', () => {
     )
   })
 
+  it('gives a CSV that no spreadsheet takes for formulas, numbers unharmed', async () => {
+    const world = createWorld()
+    const hours = [
+      { date: '2024-07-01', hour: 9, count: 20 },
+      { date: '2024-07-08', hour: 9, count: -10 },
+    ]
+    await world.historian.writeAggregates(hourRows('London', '=1+1', hours, 'Europe/London'))
+    const { body } = await world.get('/v1/counts?level=sensor&resolution=hour&store=London&format=csv')
+    const rows = (body as string).trimEnd().split('\r\n')
+    expect(rows[2]?.split(',').slice(1, 2)).toEqual(["'=1+1"])
+    expect(rows[2]).toContain(',-10,5,')
+  })
+
   it('gives the same rows as JSON under a name', async () => {
     const world = await london()
     const query = 'level=sensor&resolution=hour&store=London'

@@ -225,4 +225,15 @@ describe('sites, devices and streams', () => {
     ])
     expect((await ask('stream=note')).body).toContain(",'=1+1\r\n")
   })
+
+  it('says whether a downsample left rows out', async () => {
+    const world = await gauge()
+    const ask = async (query: string) =>
+      (await read(world, `stream=pressure&columns=pa&from=${timeOf(0)}&${query}`)) as Readings & {
+        downsampled: boolean
+      }
+    expect((await ask('points=20')).downsampled).toBe(true)
+    expect(await ask(`points=20&to=${timeOf(20)}`)).toMatchObject({ downsampled: false, rows: 20 })
+    expect(await ask(`points=20&to=${timeOf(21)}`)).toMatchObject({ downsampled: true })
+  })
 })

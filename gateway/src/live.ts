@@ -75,7 +75,7 @@ export interface StreamView {
   file?: string
 }
 
-export interface RejectView extends Reject {
+export interface RejectView extends Omit<Reject, 'recipe'> {
   /** Rises by one; newer ones are greater. */
   number: number
   passedMs: number
@@ -206,7 +206,8 @@ export const createLive = ({ nowMs, onFailure, ...given }: LiveOptions): Live =>
 
   const takeRejects = (all: readonly Reject[]): void => {
     counts.rejects += all.length
-    for (const [i, reject] of all.slice(-limits.rejectsMax).entries()) {
+    // How they were read is for the cloud, and too long for a page.
+    for (const [i, { recipe: _, ...reject }] of all.slice(-limits.rejectsMax).entries()) {
       const number = counts.rejects - Math.min(all.length, limits.rejectsMax) + i + 1
       rejects.push({ ...reject, text: reject.text.slice(0, limits.textCharsMax), number, passedMs: nowMs() })
     }

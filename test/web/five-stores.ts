@@ -9,12 +9,9 @@ import {
   createLive,
   createMemoryHistorian,
   createSites,
-  type FlowWatch,
-  gatewayView,
   type HttpServer,
   lineMappingSchema,
   loadWeb,
-  openFlow,
   openRecords,
   openServer,
   pageViews,
@@ -22,6 +19,7 @@ import {
   sitesSchema,
 } from '@penstock/cloud'
 import { MS_PER_DAY, MS_PER_HOUR, zoneOf } from '@penstock/frame'
+import { openQuietFlow } from './quiet-flow.ts'
 
 const cities = [
   { id: 'Madrid', zone: 'Europe/Madrid', doors: 1, daily: 900 },
@@ -36,7 +34,7 @@ const openTo = 20
 export interface FiveStores {
   url: string
   /** Adds to the present hour of a store, as the rollup does when a reading was stored. */
-  visit(store: string, visitors: number): Promise<void>
+  visit(store: string, visitors: number, door?: string): Promise<void>
   /** The gateway's last word. */
   gateway(online: boolean): void
   /** Why the figures are behind; none where they are not. */
@@ -87,19 +85,7 @@ export const openFiveStores = async ({ webDir, recordsFile, weeks, now }: FiveSt
   const records = await openRecords(recordsFile)
   const web = await loadWeb(webDir, pageViews)
   let reasons: string[] = []
-  const flow: FlowWatch = openFlow({
-    ...{ now: () => now().getTime(), everyMs: 1000, behindEntriesMax: 1000, log: { warn: () => {} } },
-    ...{
-      projections: () => ['historian', 'rollup', 'records', 'live'].map(name => ({ name, applied: 41, last: 41 })),
-      disk: async () => undefined,
-    },
-    gateways: () => live.gateways().map(gateway => gatewayView(gateway, deps)),
-    broker: () => ({ connections: 2, connected: true }),
-    ingest: () => ({ envelopes: 41, duplicates: 0, invalid: 0, rows: 40 * 41, queuedBytes: 0 }),
-    journal: () => deps.journalStats(),
-    rejectsSince: records.evidence.rejectsSince,
-    onAttention: items => live.attention(JSON.stringify({ items })),
-  })
+  const flow = openQuietFlow(() => ({ ...deps, live }))
   const deps: AppDeps = {
     ...{ historian, sites, records, evidence: records.evidence, flow, live, now, lateHoursMax: 48, version: '0.1.0' },
     ...(web && { web }),
@@ -142,10 +128,11 @@ export const openFiveStores = async ({ webDir, recordsFile, weeks, now }: FiveSt
     behind(said) {
       reasons = said
     },
-    async visit(store, visitors) {
+    async visit(store, visitors, door) {
       const changed: Aggregate[] = []
-      for (const resolution of ['hour', 'day'] as const) {
-        const row = rows.findLast(r => r.site === store && r.resolution === resolution)
+      const present = door === undefined ? rows : [...rows, ...oneDoor]
+      for (const [resolution, device] of ['hour', 'day'].flatMap(r => ['', ...(door ? [door] : [])].map(d => [r, d]))) {
+        const row = present.findLast(r => r.site === store && r.resolution === resolution && r.device === device)
         if (!row) throw new Error(`no rows of ${store}`)
         Object.assign(row, { sum: (row.sum ?? 0) + visitors, n: Math.max(1, row.n), revision: row.revision + 1 })
         row.computedAtMs = now().getTime()

@@ -1,6 +1,4 @@
 /** The page in a real browser against a real app: what people see, by itself, and without any outside address. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../programs.ts'
-import { chromiumPath, coloursOf, openBrowser, openPage as openPageOf, overflowOf } from './browser.ts'
+import { buildPage, chromiumPath, coloursOf, openBrowser, openPage as openPageOf, overflowOf } from './browser.ts'
 import { type FiveStores, openFiveStores } from './five-stores.ts'
 
 const top = fileURLToPath(new URL('../..', import.meta.url))
@@ -19,18 +17,6 @@ const now = () => new Date(Date.parse('2026-03-18T14:25:00Z') + performance.now(
 let dir: string
 let stores: FiveStores
 let browser: Browser
-
-const buildPage = async (outDir: string): Promise<void> => {
-  const web = join(top, 'dashboards/web')
-  const vite = join(web, 'node_modules/vite/bin/vite.js')
-  const build = spawn(process.execPath, [vite, 'build', '--outDir', outDir, '--emptyOutDir', '--logLevel', 'warn'], {
-    cwd: web,
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, NODE_ENV: 'production' },
-  })
-  const [code] = (await once(build, 'exit')) as [number | null]
-  if (code !== 0) throw new Error(`the page does not build: vite ended with ${code}`)
-}
 
 const openPage = (path: string, options: BrowserContextOptions = {}) =>
   openPageOf(browser, stores.url, path, { ...options, now: now() })

@@ -144,7 +144,7 @@ export interface Records extends Projector {
   close(): Promise<void>
 }
 
-const layout = 2
+const layout = 3
 const schema = `
   create table if not exists meta (layout integer not null, cursor bigint not null);
   create table if not exists ledger (

@@ -2,7 +2,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { type Column, type Frame, formatNs, MS_PER_DAY, rowNs } from '@penstock/frame'
 import type { AppDeps } from '../deps.ts'
-import type { StreamInfo } from '../historian.ts'
+import type { ReadQuery, StreamInfo } from '../historian.ts'
 import { ProblemError, problemResponses, unknownName } from '../problem.ts'
 import { shortAxis, shortCurve } from './curves.ts'
 import { choice, name, names, when, whenNs, wholeNumber } from './parameters.ts'
@@ -72,6 +72,9 @@ const route = createRoute({
               time: z.array(z.string()),
               columns: z.array(columnSchema),
               next: z.string().nullable(),
+              downsampled: z.boolean().nullable().openapi({
+                description: 'With `points`: whether there are more rows; null where the series has curves alone',
+              }),
             })
             .openapi('Readings'),
         },
@@ -112,8 +115,27 @@ export const readingRoutes = (app: OpenAPIHono, { historian, sites, log }: AppDe
     const limit = query.limit ?? (points === undefined ? rowsDefault : rowsMax)
     const rows = createRows(limit, order, curvePoints)
     for await (const frame of read(limit + 1)) if (!rows.take(frame)) break
-    return c.json({ site, device, stream, ...rows.result() }, 200)
+    const range = { ...{ site, device, stream }, fromNs, toNs }
+    const downsampled = points === undefined ? false : await hasMore(historian, info, range, points)
+    return c.json({ site, device, stream, ...rows.result(), downsampled }, 200)
   })
+}
+
+/** Whether a range has more than `points` rows; reads one column of so many. */
+const hasMore = async (
+  historian: AppDeps['historian'],
+  info: StreamInfo,
+  range: Omit<ReadQuery, 'columns' | 'limit'>,
+  points: number,
+): Promise<boolean | null> => {
+  if (info.rows <= points) return false
+  const column = info.columns.find(({ type }) => type !== 'vector')
+  if (!column) return null
+  let rows = 0
+  for await (const frame of historian.read({ ...range, columns: [column.name], limit: points + 1 })) {
+    rows += frame.offsetsNs.length
+  }
+  return rows > points
 }
 
 const csvHeaders = (names: readonly string[]) => ({

@@ -1,4 +1,5 @@
 /** What could not be read, with its reason and its bytes. */
+import { faultOf, shownBytes } from '@penstock/web/fault'
 import { useEffect, useState } from 'preact/hooks'
 import { getRejects, type PassedReject, type Reject } from './api.ts'
 import { agoText, wholeText } from './format.ts'
@@ -89,20 +90,3 @@ const Bytes = ({ reject }: { reject: Reject }) => {
     </code>
   )
 }
-
-/** The text before the fault, the fault, and the text after it; all of it before where the reason quotes nothing of it. */
-export const faultOf = ({ reason, text }: Pick<Reject, 'reason' | 'text'>): [string, string, string] => {
-  const quoted = [...reason.matchAll(/"([^"]+)"/g)].map(match => match[1] ?? '')
-  const fault = quoted.findLast(part => text.includes(part))
-  if (fault === undefined) return [text, '', '']
-  const from = text.indexOf(fault)
-  return [text.slice(0, from), fault, text.slice(from + fault.length)]
-}
-
-/** Control characters as signs that can be seen, and that every font has. */
-export const shownBytes = (text: string): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is made visible
-  text.replace(/\r?\n$/, '').replace(/[\u0000-\u001f\u007f]/g, c => signs[c] ?? escapeOf(c))
-
-const signs: Record<string, string> = { '\t': '→', '\n': '↵', '\r': '\\r' }
-const escapeOf = (c: string): string => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`

@@ -1,3 +1,4 @@
+import { faultOf, shownBytes } from '@penstock/web/fault'
 import { describe, expect, it } from 'vitest'
 import {
   agoText,
@@ -10,7 +11,6 @@ import {
   timeText,
   valueText,
 } from '../src/format.ts'
-import { faultOf, shownBytes } from '../src/rejects.tsx'
 
 describe('numbers', () => {
   it.each([

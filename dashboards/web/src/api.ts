@@ -44,20 +44,49 @@ export const address = (path: string, query: object): string => {
 
 /** Asks the service. Throws an ApiError with a sentence for the reader. */
 export const get = async <P extends GetPath>(path: P, query: Query<P>, signal?: AbortSignal): Promise<Answer<P>> => {
+  return (await ask(address(path, query), {}, signal)) as Answer<P>
+}
+
+const ask = async (url: string, init: RequestInit, signal?: AbortSignal): Promise<unknown> => {
   let response: Response
   try {
-    response = await fetch(address(path, query), {
-      headers: { accept: 'application/json' },
-      ...(signal && { signal }),
-    })
+    response = await fetch(url, { headers: { accept: 'application/json' }, ...init, ...(signal && { signal }) })
   } catch (cause) {
     if (signal?.aborted) throw cause
     throw new ApiError('The service cannot be reached.', { cause })
   }
-  if (response.ok) return (await response.json()) as Answer<P>
+  if (response.ok) return response.json()
   const problem = (await response.json().catch(() => undefined)) as { detail?: string } | undefined
   throw new ApiError(problem?.detail ?? `The service answered ${response.status}.`)
 }
+
+/** Paths to which JSON is posted, and their answer. */
+type PostPath = {
+  [P in keyof paths]: paths[P] extends { post: { responses: { 200: { content: { 'application/json': unknown } } } } }
+    ? P
+    : never
+}[keyof paths]
+type Posted<P extends PostPath> = paths[P] extends {
+  post: { responses: { 200: { content: { 'application/json': infer T } } } }
+}
+  ? T
+  : never
+
+/** Tells the service something. Throws an ApiError with a sentence for the reader. */
+export const post = async <P extends PostPath>(path: P, body: unknown, signal?: AbortSignal): Promise<Posted<P>> => {
+  const headers = { accept: 'application/json', 'content-type': 'application/json' }
+  return (await ask(path, { method: 'POST', headers, body: JSON.stringify(body) }, signal)) as Posted<P>
+}
+
+export type Reject = Schemas['Reject']
+export type RejectGroup = Schemas['RejectGroup']
+export type RejectState = Reject['state']
+export type Recipe = Schemas['Recipe']
+export type RejectPreview = Posted<'/v1/rejects/preview'>
+
+/** One reject with how it was read. */
+export const getReject = async (id: string, signal?: AbortSignal): Promise<Answer<'/v1/rejects/{id}'>> =>
+  (await ask(`/v1/rejects/${encodeURIComponent(id)}`, {}, signal)) as Answer<'/v1/rejects/{id}'>
 
 export const getStores = async (signal?: AbortSignal): Promise<Site[]> =>
   (await get('/v1/sites', { kind: 'store' }, signal)).sites

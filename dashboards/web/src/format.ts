@@ -1,8 +1,11 @@
 /** Numbers, dates and sizes as people read them. */
 
-const whole = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 })
-const tenth = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 1 })
-const compact = new Intl.NumberFormat('en-GB', { notation: 'compact', maximumFractionDigits: 2 })
+/** Numbers are written as the reader's browser has it. */
+const locale: string[] = typeof navigator === 'undefined' ? ['en'] : [...navigator.languages]
+const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 })
+const tenth = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 })
+const oneDigit = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 })
+const compact = new Intl.NumberFormat(locale, { notation: 'compact', maximumFractionDigits: 2 })
 const minus = '−'
 
 export const numberText = (value: number): string => whole.format(value).replace('-', minus)
@@ -13,8 +16,8 @@ export const compactText = (value: number): string => compact.format(value)
 /** `+12.3 %`, or a dash where there is none. */
 export const changeText = (percent: number | null): string => {
   if (percent === null) return '–'
-  const text = Math.abs(percent).toFixed(1)
-  return `${Number(text) === 0 ? '±' : percent > 0 ? '+' : minus}${text} %`
+  const text = oneDigit.format(Math.abs(percent))
+  return `${Math.abs(percent) < 0.05 ? '±' : percent > 0 ? '+' : minus}${text} %`
 }
 export const percentText = (part: number | null): string => {
   if (part === null) return '–'

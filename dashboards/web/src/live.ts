@@ -49,6 +49,8 @@ export interface LiveLine {
   onLedger(listener: () => void): () => void
   /** What needs a person has changed. */
   onAttention(listener: (items: readonly AttentionItem[]) => void): () => void
+  /** Rejects came, or were decided on. */
+  onReject(listener: () => void): () => void
   /** What was missed is not to be had: read everything again. */
   onReset(listener: () => void): () => void
 }
@@ -79,6 +81,7 @@ export const openLive = (): LiveLine => {
   const ledgers = listeners<void>()
   const attentions = listeners<readonly AttentionItem[]>()
   const readings = listeners<ReadingEvent>()
+  const rejects = listeners<void>()
   const resets = listeners<void>()
   const states = listeners<void>()
   let state: LineState = 'connecting'
@@ -120,7 +123,7 @@ export const openLive = (): LiveLine => {
   const connect = (): void => {
     clearTimeout(retryTimer)
     source?.close()
-    const types = `count,gateway,ledger,attention${wantsReadings ? ',reading' : ''}`
+    const types = `count,gateway,ledger,attention,reject${wantsReadings ? ',reading' : ''}`
     const query = new URLSearchParams({ types, ...(lastId !== undefined && { after: lastId }) })
     source = new EventSource(`/v1/events?${query}`)
     source.onopen = () => {
@@ -139,6 +142,7 @@ export const openLive = (): LiveLine => {
     on('gateway', () => gateways.tell())
     on('ledger', () => ledgers.tell())
     on('attention', data => attentions.tell((JSON.parse(data) as { items: AttentionItem[] }).items))
+    on('reject', () => rejects.tell())
     on('reset', () => resets.tell())
     on('cut', lost)
   }
@@ -166,6 +170,7 @@ export const openLive = (): LiveLine => {
     onGateway: gateways.add,
     onLedger: ledgers.add,
     onAttention: attentions.add,
+    onReject: rejects.add,
     onReset: resets.add,
   }
 }

@@ -53,7 +53,7 @@ export function* passedOf(
   }
   const told = rejects.slice(-eventsPerFollowerMax)
   if (told.length < rejects.length) yield { kind: 'missed', rows: 0, rejects: rejects.length - told.length }
-  for (const reject of told) yield { kind: 'reject', source, reject }
+  for (const { recipe: _, ...reject } of told) yield { kind: 'reject', source, reject }
 }
 
 export interface Follower {

@@ -75,7 +75,7 @@ const dateLayoutSchema = z.string().check(ctx => {
   if (problem) ctx.issues.push({ code: 'custom', input: ctx.value, message: `the layout "${ctx.value}" ${problem}` })
 })
 const layoutText =
-  'How times are written: iso, an epoch count (s, ms, us, ns), excel, or tokens such as YYYY/MM/DD HH:mm:ss.SSS. Several are tried in order.'
+  'How times are written: iso, a count since 1970 or a start (s, ms, us, ns, min, h, d, or hms as 26:05:07.5), excel, or tokens such as YYYY/MM/DD HH:mm:ss.SSS. Several are tried in order.'
 export const layoutsSchema = z.union([layoutSchema, z.array(layoutSchema).min(1).max(16)])
 const dateLayouts = z.union([dateLayoutSchema, z.array(dateLayoutSchema).min(1).max(16)])
 
@@ -120,7 +120,7 @@ export const timeSchema = z
         ])
         .optional()
         .describe(
-          'For counters (layout s, ms, us, ns): the moment at which the counter was 0, ISO 8601 with offset; or, in csv, where the header tells it',
+          'For counters (layout s, ms, us, ns, min, h, d, hms): the moment at which the counter was 0, ISO 8601 with offset; or, in csv, where the header tells it',
         ),
     }),
     z.strictObject({
@@ -134,6 +134,16 @@ export const timeSchema = z
       date: fieldSchema.describe('The column that holds the date'),
       time: fieldSchema.describe('The column that holds the time of day'),
       layout: layoutsSchema.default('YYYY-MM-DD HH:mm:ss').describe('Layout of date, one blank, time of day'),
+      zone: zoneSchema,
+      gap: gapSchema,
+    }),
+    z.strictObject({
+      columns: z
+        .array(fieldSchema)
+        .min(2)
+        .max(8)
+        .describe('The columns that hold the parts of the time, e.g. [year, month, day, hour]'),
+      layout: layoutsSchema.describe('Layout of the parts in that order, one blank between, e.g. YYYY M D H'),
       zone: zoneSchema,
       gap: gapSchema,
     }),
@@ -191,12 +201,27 @@ const columnShape = {
   falseTexts: z.array(z.string()).optional().describe('For bool: texts that are false, beside false, f, no, n, off, 0'),
   required: z.boolean().optional().describe('A hole makes the row a reject'),
   decimal: z.enum(['.', ',']).optional().describe('Decimal mark, where it differs from that of the format'),
+  thousands: z
+    .enum(['.', ',', ' ', "'"])
+    .optional()
+    .describe('For numbers: the mark between thousands, as in 1.204,5. A blank stands for those that do not break too'),
+  suffixes: z
+    .array(z.string().min(1).max(32))
+    .min(1)
+    .max(16)
+    .optional()
+    .describe('For numbers: texts of which one may stand behind the number in its cell, e.g. ["°C"]'),
   limits: limitsSchema.optional(),
   optional: z.boolean().optional().describe('The file may lack it: then there is no such column'),
 }
-const numbersOnly = (column: { type: string; limits?: unknown }) =>
-  column.limits === undefined || column.type === 'float' || column.type === 'int'
-const noLimits = { path: ['limits'], message: 'only a column of type float or int has limits' }
+const numbersOnly = (column: { type: string; limits?: unknown; thousands?: unknown; suffixes?: unknown }) =>
+  (column.limits === undefined && column.thousands === undefined && column.suffixes === undefined) ||
+  column.type === 'float' ||
+  column.type === 'int'
+const noLimits = {
+  path: ['type'],
+  message: 'only a column of type float or int has limits, a mark between thousands or suffixes',
+}
 const notReserved = (name: string) => name !== STATUS_COLUMN
 const reserved = `the name "${STATUS_COLUMN}" is taken by the row status; give the column another name and say from: ${STATUS_COLUMN}`
 const columnName = nameSchema.refine(notReserved, reserved)
@@ -237,6 +262,9 @@ export const sameTimeSchema = z
     'Rows of one series at the same time. replace: the later one replaces the earlier in the store. keep: each further one is moved by 1 ns, so that all stay.',
   )
 
+/** The mark between thousands. */
+export type Thousands = '.' | ',' | ' ' | "'"
+
 /** One column as configured, whichever way it was written. */
 export interface ColumnOptions {
   name: string
@@ -249,6 +277,8 @@ export interface ColumnOptions {
   falseTexts?: string[] | undefined
   required: boolean
   decimal?: '.' | ',' | undefined
+  thousands?: Thousands | undefined
+  suffixes?: string[] | undefined
   limits?: Limits | undefined
   optional?: boolean | undefined
 }
@@ -285,6 +315,8 @@ export const fieldsOf = (options: {
       const ref = (time as Partial<Record<typeof key, FieldRef>>)[key]
       if (ref !== undefined) found.push({ path: ['time', key], ref })
     }
+    if ('columns' in time)
+      for (const [i, ref] of time.columns.entries()) found.push({ path: ['time', 'columns', i], ref })
     if (typeof time.zone === 'object') found.push({ path: ['time', 'zone', 'by'], ref: time.zone.by })
   }
   for (const key of ['site', 'device', 'stream'] as const) {

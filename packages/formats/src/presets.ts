@@ -75,7 +75,7 @@ const isMap = (value: unknown): value is { readonly [key: string]: unknown } =>
 /** What a key says where it stands in `own` and in the preset. Time by other columns is another time, not a change of it. */
 const merged = (key: string, own: unknown, preset: unknown): unknown => {
   if (!isMap(own) || !isMap(preset)) return own
-  if (key === 'time' && ('column' in own || 'date' in own)) return own
+  if (key === 'time' && ('column' in own || 'date' in own || 'columns' in own)) return own
   const all: Record<string, unknown> = { ...preset }
   for (const [k, value] of Object.entries(own)) all[k] = k in preset ? merged(k, value, preset[k]) : value
   return all

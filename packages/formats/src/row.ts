@@ -13,6 +13,7 @@ import {
   type Limits,
   listColumns,
   type TagsOptions,
+  type Thousands,
   type TimeOptions,
 } from './options.ts'
 import { type ColumnPlan, createSink, type OtherValue, type RowPlace, type Series, type Sink } from './series.ts'
@@ -59,6 +60,8 @@ export interface NumberField {
   /** Sentinels by value, and those that are no number by text. */
   sentinels: readonly Sentinel[]
   sentinelTexts: ReadonlyMap<string, string>
+  /** Reads what is no plain number: with marks between thousands, or a text behind it. */
+  dressed: ((text: string) => number | undefined) | undefined
   limits: Limits | undefined
 }
 interface OtherField {
@@ -221,6 +224,13 @@ export const createRowReader = (
       }
       numbers[k] = Number.NaN
       const text = textOf(cells, start, end)
+      const dressed = trueMinus.test(text) ? numberOfText(`-${text.slice(1)}`, n) : n.dressed?.(text)
+      if (dressed !== undefined) {
+        if (n.int && !Number.isSafeInteger(dressed))
+          return `${labelOf(n.field)}: "${text}" is not a whole number below 2^53`
+        numbers[k] = dressed
+        continue
+      }
       const status = n.sentinelTexts.get(text)
       if (status !== undefined) rowStatus ??= status
       else if (n.nullTexts.includes(text)) {
@@ -358,6 +368,42 @@ export const createRowReader = (
   return { numbers, numberFields, cellsMin, timeCell, otherFields, readNumbers, finish, sink, plain }
 }
 
+/** The sign for minus that is no hyphen, as spreadsheets and typesetters write it. */
+const trueMinus = /^[\u2212\uff0d]\d/u
+const numberOfText = (text: string, n: Pick<NumberField, 'decimal' | 'dressed'>): number | undefined => {
+  const bytes = new TextEncoder().encode(text)
+  const value = readNumber(bytes, 0, bytes.length, n.decimal)
+  return Number.isFinite(value) ? value : n.dressed?.(text)
+}
+
+/** Reads the number of a cell that has marks between its thousands or a text behind it; undefined where it holds none. */
+const createDressed = (
+  thousands: Thousands | undefined,
+  suffixes: readonly string[] | undefined,
+  decimal: number,
+): NumberField['dressed'] => {
+  if (thousands === undefined && suffixes === undefined) return undefined
+  const marks =
+    thousands === undefined
+      ? '[]'
+      : thousands === ' '
+        ? '[ \\u00a0\\u2009\\u202f]'
+        : thousands === "'"
+          ? "['’]"
+          : `[${thousands}]`
+  // Groups of three alone: 1.5 must not become 15.
+  const grouped = new RegExp(`^[+-]?\\d{1,3}(?:${marks}\\d{3})+(?:[${String.fromCharCode(decimal)}]\\d*)?$`, 'u')
+  const between = new RegExp(marks, 'gu')
+  return text => {
+    const suffix = suffixes?.find(end => text.endsWith(end))
+    let bare = suffix === undefined ? text : text.slice(0, -suffix.length).trimEnd()
+    if (thousands !== undefined && grouped.test(bare)) bare = bare.replaceAll(between, '')
+    const bytes = new TextEncoder().encode(bare)
+    const value = readNumber(bytes, 0, bytes.length, decimal)
+    return Number.isFinite(value) ? value : undefined
+  }
+}
+
 const truths = new Map<string, boolean>([
   ...['true', 't', 'yes', 'y', 'on', '1'].map(text => [text, true] as const),
   ...['false', 'f', 'no', 'n', 'off', '0'].map(text => [text, false] as const),
@@ -425,6 +471,8 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
   const layouts = typeof time.layout === 'string' ? [time.layout] : time.layout
   const read = firstOf(layouts.map(createTimeReader))
   const expected = layouts.join(' or ')
+  // Signs such as 年 are UTF-8 in a compiled layout, whatever the file is in.
+  const isAscii = layouts.every(layout => !/[^\x20-\x7f]/.test(layout))
   if ('column' in time) {
     const field = fieldOf(time.column)
     const start = typeof time.start === 'string' ? parseIsoNs(time.start) : undefined
@@ -432,12 +480,22 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
     const readCell = (cells: Cells, at: Float64Array): Reading => {
       trimCell(cells, field)
       const { from, to } = cells
-      const found = read(cells, from, to, at)
+      const found = isAscii ? read(cells, from, to, at) : readText(read, textOf(cells, from, to), at)
       if (start !== undefined && found === UTC_TIME) addStart(at, start)
       return found
     }
     const bound = { used: [field], read: readCell, rejectGap, equalStepsBack: false, expected }
-    return start === undefined ? { ...bound, reader: read } : bound
+    return start === undefined && isAscii ? { ...bound, reader: read } : bound
+  }
+  if ('columns' in time) {
+    const fields = time.columns.map(fieldOf)
+    return {
+      used: fields,
+      read: isAscii ? joinedReader(fields, read) : joinedTextReader(fields, read),
+      rejectGap: time.gap === 'reject',
+      equalStepsBack: false,
+      expected,
+    }
   }
   const date = fieldOf(time.date)
   if ('hour' in time) {
@@ -445,7 +503,7 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
     const readHour = (cells: Cells, at: Float64Array): Reading => {
       trimCell(cells, date)
       const { from, to } = cells
-      const found = read(cells, from, to, at)
+      const found = isAscii ? read(cells, from, to, at) : readText(read, textOf(cells, from, to), at)
       if (found === NO_TIME) return found
       trimCell(cells, hour)
       const { from: hourFrom, to: hourTo } = cells
@@ -464,23 +522,48 @@ const bindTime = (time: TimeOptions | undefined, fieldOf: (ref: FieldRef) => num
     }
   }
   const clock = fieldOf(time.time)
+  const fields = [date, clock]
+  return {
+    used: fields,
+    read: isAscii ? joinedReader(fields, read) : joinedTextReader(fields, read),
+    rejectGap: time.gap === 'reject',
+    equalStepsBack: false,
+    expected,
+  }
+}
+
+const readText = (read: TimeReader, text: string, at: Float64Array): Reading => {
+  const bytes = new TextEncoder().encode(text)
+  return read(timeBytes(bytes), 0, bytes.length, at)
+}
+
+/** As `joinedReader`, for layouts with signs that are not ASCII. */
+const joinedTextReader =
+  (fields: readonly number[], read: TimeReader): BoundTime['read'] =>
+  (cells, at) => {
+    const texts = fields.map(field => {
+      trimCell(cells, field)
+      const { from, to } = cells
+      return textOf(cells, from, to)
+    })
+    return readText(read, texts.join(' '), at)
+  }
+
+/** Reads cells as one text, a blank between each two. */
+const joinedReader = (fields: readonly number[], read: TimeReader): BoundTime['read'] => {
   const joined = new Uint8Array(256)
   const joinedBytes = timeBytes(joined)
-  const readJoined = (cells: Cells, at: Float64Array): Reading => {
-    trimCell(cells, date)
-    const { from, to } = cells
-    const dateLength = to - from
-    const dateStart = from
-    trimCell(cells, clock)
-    const { from: clockFrom, to: clockTo } = cells
-    const length = dateLength + 1 + clockTo - clockFrom
-    if (length > joined.length) return NO_TIME
-    for (let i = 0; i < dateLength; i++) joined[i] = cells.bytes[dateStart + i] as number
-    joined[dateLength] = 32
-    for (let i = clockFrom; i < clockTo; i++) joined[dateLength + 1 + i - clockFrom] = cells.bytes[i] as number
+  return (cells, at) => {
+    let length = 0
+    for (let k = 0; k < fields.length; k++) {
+      if (k > 0) joined[length++] = 32
+      trimCell(cells, fields[k] as number)
+      const { from, to } = cells
+      if (length + to - from >= joined.length) return NO_TIME
+      for (let i = from; i < to; i++) joined[length++] = cells.bytes[i] as number
+    }
     return read(joinedBytes, 0, length, at)
   }
-  return { used: [date, clock], read: readJoined, rejectGap: time.gap === 'reject', equalStepsBack: false, expected }
 }
 
 const firstOf = (readers: readonly TimeReader[]): TimeReader => {
@@ -700,6 +783,7 @@ const bindColumns = (
         emptyIsNull: nullTexts.includes(''),
         sentinels,
         sentinelTexts,
+        dressed: createDressed(column.thousands, column.suffixes, decimal),
         limits: column.limits,
       })
     } else {

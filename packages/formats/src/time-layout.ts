@@ -1,9 +1,9 @@
 /**
  * Times as instruments write them: a layout is compiled once into a reader over bytes.
  *
- * A layout is `iso`; an epoch unit `s`, `ms`, `us`, `ns`; `excel`; or text with tokens:
+ * A layout is `iso`; a count in `s`, `ms`, `us`, `ns`, `min`, `h` or `d` since 1970 or a start, or `hms` as `26:05:07.5`; `excel`; or text with tokens:
  *
- *     YYYY YY  MM M  MMM (Jan)  DD D  ddd (Mon)  HH H  hh h with A (AM/PM)  mm m  ss s
+ *     YYYY YY  MM M  MMM (Jan)  MMMM (a month in words of several languages)  DD D  DDD (day of the year)  ddd (Mon)  HH H  hh h with A (AM, p.m.)  mm m  ss s
  *     S: a fraction of 1 to 9 digits · SS…SSSSSSSSS: exactly so many digits
  *     Z: an offset (Z, +01:00, +0100) · z: UTC GMT WET WEST CET CEST EET EEST JST · 'text': itself, '' a quote mark
  *
@@ -217,6 +217,52 @@ const readEpochText = (bytes: Uint8Array, start: number, end: number, shift: num
   return UTC_TIME
 }
 
+/** Seconds of the units that are no power of ten of one. */
+const longUnits = { min: 60n, h: 3600n, d: 86_400n } as const
+type LongUnit = keyof typeof longUnits
+const isLongUnit = (layout: string): layout is LongUnit => Object.hasOwn(longUnits, layout)
+
+/** A count of minutes, hours or days, to the nearest ns, its mark a point or a comma. */
+const createLongCount = (unit: LongUnit): TimeReader => {
+  const perNs = longUnits[unit] * 1_000_000_000n
+  return ({ bytes }, start, end, at) => {
+    if (end - start > 40) return NO_TIME
+    const m = epochText.exec(String.fromCharCode(...bytes.subarray(start, end)))
+    if (!m) return NO_TIME
+    const [, sign, whole = '', fraction = '', exponent = '0'] = m
+    const scale = Number(exponent) - fraction.length
+    if (whole.length + Number(exponent) > 18 || scale < -60) return NO_TIME
+    const digits = BigInt(`${whole}${fraction}`) * perNs
+    const divisor = scale < 0 ? 10n ** BigInt(-scale) : 1n
+    const size = scale < 0 ? (digits + divisor / 2n) / divisor : digits * 10n ** BigInt(scale)
+    const ns = sign === '-' ? -size : size
+    const rest = ((ns % 1_000_000n) + 1_000_000n) % 1_000_000n
+    const ms = Number((ns - rest) / 1_000_000n)
+    if (!inRange(ms)) return NO_TIME
+    at[0] = ms
+    at[1] = Number(rest)
+    return UTC_TIME
+  }
+}
+
+const hmsText = /^(-?)(?:(\d{1,6})[. d]\s*)?(\d{1,6}):([0-5]\d):([0-5]\d)(?:[.,](\d{1,9}))?$/
+/** A time gone by, as hours, minutes and seconds, with days before them or hours beyond 24. */
+const readHms: TimeReader = ({ bytes }, start, end, at) => {
+  const m = end - start > 40 ? null : hmsText.exec(String.fromCharCode(...bytes.subarray(start, end)))
+  if (!m) return NO_TIME
+  const [, sign, days = '0', hours, minutes, seconds, fraction = ''] = m
+  const whole = ((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60 + Number(seconds)
+  const below = Number(fraction.padEnd(9, '0'))
+  const ns = (BigInt(whole) * 1_000_000_000n + BigInt(below)) * (sign === '-' ? -1n : 1n)
+  const rest = ((ns % 1_000_000n) + 1_000_000n) % 1_000_000n
+  at[0] = Number((ns - rest) / 1_000_000n)
+  at[1] = Number(rest)
+  return UTC_TIME
+}
+
+/** Whether a layout is a count since 1970, or since the start of a counter. */
+export const isCount = (layout: string): boolean => isEpochUnit(layout) || isLongUnit(layout) || layout === 'hms'
+
 /** Days since 1899-12-30 and their fraction, local, to the ms. */
 const readExcel: TimeReader = ({ bytes }, start, end, at) => {
   const point = readNumber(bytes, start, end, 46)
@@ -229,6 +275,26 @@ const readExcel: TimeReader = ({ bytes }, start, end, at) => {
 }
 
 const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
+/** Months by their words without letters that are not ASCII, so that no encoding matters: märz is mrz, février fvrier. */
+const monthWords = [
+  'january jan januar jnner janvier janv enero ene gennaio gen janeiro januari ianuarie',
+  'february feb februar fvrier fvr febrero febbraio fevereiro fev februari febr',
+  'march mar mrz mr mars marzo maro maart mrt marts',
+  'april apr avril avr abril abr aprile',
+  'may mai mayo maggio mag maio mei maj',
+  'june jun juni juin junio giugno giu junho',
+  'july jul juli juillet juil julio luglio lug julho',
+  'august aug aot agosto ago augustus augusti',
+  'september sep sept septembre septiembre settembre set setembro',
+  'october oct oktober okt octobre octubre ottobre ott outubro out',
+  'november nov novembre noviembre novembro',
+  'december dec dezember dez dcembre dc diciembre dic dicembre dezembro',
+]
+const monthByWord = new Map(monthWords.flatMap((words, i) => words.split(' ').map(word => [word, i + 1] as const)))
+/** 1 to 12, by a word in English, German, French, Spanish, Italian, Portuguese, Dutch, Swedish, Danish or Norwegian. */
+export const monthOf = (word: string): number | undefined => monthByWord.get(word.toLowerCase().replace(/[^a-z]/g, ''))
+const isLetter = (c: number): boolean => c > 127 || ((c | 32) >= 97 && (c | 32) <= 122)
+
 const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']
 /** Offsets in minutes of the abbreviations that mean one zone alone. */
 export const abbreviations: Readonly<Record<string, number>> = {
@@ -246,9 +312,11 @@ export const abbreviations: Readonly<Record<string, number>> = {
 type Token =
   | 'YYYY'
   | 'YY'
+  | 'MMMM'
   | 'MMM'
   | 'MM'
   | 'M'
+  | 'DDD'
   | 'DD'
   | 'D'
   | 'ddd'
@@ -264,7 +332,7 @@ type Token =
   | 'Z'
   | 'z'
 type Op = { token: Token } | { fraction: number } | { literal: number }
-const tokenPattern = /YYYY|YY|MMM|MM|M|ddd|DD|D|HH|H|hh|h|A|mm|m|ss|s|S{1,9}|Z|z|'(?:[^']|'')*'|./gsu
+const tokenPattern = /YYYY|YY|MMMM|MMM|MM|M|ddd|DDD|DD|D|HH|H|hh|h|A|mm|m|ss|s|S{1,9}|Z|z|'(?:[^']|'')*'|./gsu
 /** Widths of the tokens that always are as wide; the part of a layout before its seconds is remembered where it has only such. */
 const widths: Partial<Record<Token, number>> = { YYYY: 4, YY: 2, MMM: 3, MM: 2, DD: 2, HH: 2, hh: 2, mm: 2, ss: 2 }
 
@@ -276,7 +344,8 @@ const parseLayout = (layout: string): Op[] => {
   for (const [part] of layout.matchAll(tokenPattern)) {
     if (part.startsWith("'") && part.length > 1) literal(part === "''" ? "'" : part.slice(1, -1).replaceAll("''", "'"))
     else if (/^S+$/.test(part)) ops.push({ fraction: part.length })
-    else if (/^(?:YYYY|YY|MMM|MM|M|ddd|DD|D|HH|H|hh|h|A|mm|m|ss|s|Z|z)$/.test(part)) ops.push({ token: part as Token })
+    else if (/^(?:YYYY|YY|MMMM|MMM|MM|M|ddd|DDD|DD|D|HH|H|hh|h|A|mm|m|ss|s|Z|z)$/.test(part))
+      ops.push({ token: part as Token })
     else if (/^[A-SU-Za-z']$/.test(part)) throw new SyntaxError(`"${part}" is not a token of a time layout`)
     else literal(part)
   }
@@ -285,7 +354,7 @@ const parseLayout = (layout: string): Op[] => {
 
 /** Why a layout cannot be used, in a few words; `undefined` where it can. */
 export const layoutProblem = (layout: string, dateOnly = false): string | undefined => {
-  if (layout === 'iso' || layout === 'excel' || isEpochUnit(layout)) {
+  if (layout === 'iso' || layout === 'excel' || isCount(layout)) {
     return dateOnly && layout !== 'iso' ? 'is not a layout of a date' : undefined
   }
   let ops: Op[]
@@ -298,8 +367,10 @@ export const layoutProblem = (layout: string, dateOnly = false): string | undefi
   const has = (...tokens: string[]) => tokens.some(token => had.includes(token))
   if (new Set(had).size !== had.length) return 'has a token twice'
   if (!has('YYYY', 'YY')) return 'has no year (YYYY)'
-  if (!has('MM', 'M', 'MMM')) return 'has no month (MM)'
-  if (!has('DD', 'D')) return 'has no day (DD)'
+  if (has('DDD')) {
+    if (has('MM', 'M', 'MMM', 'MMMM', 'DD', 'D')) return 'has the day of the year (DDD) beside a month or a day'
+  } else if (!has('MM', 'M', 'MMM', 'MMMM')) return 'has no month (MM)'
+  else if (!has('DD', 'D')) return 'has no day (DD)'
   if (has('hh', 'h') !== has('A')) return 'needs both hh and A, or HH alone: 12 hours without AM or PM are no time'
   if (has('S') && !has('ss', 's')) return 'has a fraction (S) without seconds (ss)'
   return undefined
@@ -310,6 +381,8 @@ export const createTimeReader = (layout: string): TimeReader => {
   if (layout === 'iso') return createIso()
   if (layout === 'excel') return readExcel
   if (isEpochUnit(layout)) return createEpoch(layout)
+  if (isLongUnit(layout)) return createLongCount(layout)
+  if (layout === 'hms') return readHms
   return createTokens(parseLayout(layout))
 }
 
@@ -318,7 +391,7 @@ const opWidth = (op: Op): number =>
 
 /** Length in bytes of every time of a layout, where it has one; and the bytes that stand between its tokens. */
 export const fixedWidth = (layout: string): { width: number; literals: number[] } | undefined => {
-  if (layout === 'iso' || layout === 'excel' || isEpochUnit(layout)) return undefined
+  if (layout === 'iso' || layout === 'excel' || isCount(layout) || /[^\x20-\x7f]/.test(layout)) return undefined
   const ops = parseLayout(layout)
   const width = ops.reduce((sum, op) => sum + opWidth(op), 0)
   return Number.isNaN(width) ? undefined : { width, literals: ops.flatMap(op => ('literal' in op ? [op.literal] : [])) }
@@ -391,6 +464,20 @@ const hasWideBlank = (bytes: Uint8Array, start: number, width: number, stem: rea
   return p !== start + width
 }
 
+/** Where AM or PM ends that begins at `p`: `AM`, `pm`, `a.m.`, `p. m.`; −1 where there is none. */
+const halfEnd = (bytes: Uint8Array, p: number, end: number): number => {
+  const c = p < end ? (bytes[p] as number) | 32 : 0
+  if (c !== 97 && c !== 112) return -1
+  let q = p + 1
+  const dotted = bytes[q] === 46
+  if (dotted) q++
+  // In Spanish a blank, often one that does not break, stands between the two.
+  while (dotted && q < end && (bytes[q] === 32 || bytes[q] === 0xa0 || bytes[q] === 0xc2)) q++
+  if (q >= end || ((bytes[q] as number) | 32) !== 109) return -1
+  q++
+  return dotted && q < end && bytes[q] === 46 ? q + 1 : q
+}
+
 const createTokenSteps = (ops: readonly Op[]): TimeReader => {
   return ({ bytes }, start, end, at) => {
     let p = start
@@ -401,6 +488,7 @@ const createTokenSteps = (ops: readonly Op[]): TimeReader => {
     let mi = 0
     let s = 0
     let half = -1
+    let dayOfYear = 0
     let minutes = Number.NaN
     at[0] = 0
     at[1] = 0
@@ -418,6 +506,12 @@ const createTokenSteps = (ops: readonly Op[]): TimeReader => {
       const text = String.fromCharCode(bytes[p] as number, bytes[p + 1] as number, bytes[p + 2] as number)
       p += 3
       return list.indexOf(text.toLowerCase())
+    }
+    const monthWord = (): number => {
+      let name = ''
+      const from = p
+      while (p < end && p - from < 16 && isLetter(bytes[p] as number)) name += String.fromCharCode(bytes[p++] as number)
+      return monthOf(name) ?? -1
     }
     for (const op of ops) {
       let value = 0
@@ -440,6 +534,9 @@ const createTokenSteps = (ops: readonly Op[]): TimeReader => {
           value = number(2, 2)
           y = value < 70 ? 2000 + value : 1900 + value
           break
+        case 'MMMM':
+          value = mo = monthWord()
+          break
         case 'MMM':
           value = mo = word(months) + 1 || -1
           break
@@ -448,6 +545,10 @@ const createTokenSteps = (ops: readonly Op[]): TimeReader => {
           break
         case 'M':
           value = mo = number(1, 2)
+          break
+        case 'DDD':
+          value = dayOfYear = number(1, 3)
+          if (dayOfYear === 0) return NO_TIME
           break
         case 'ddd':
           value = word(weekdays)
@@ -470,10 +571,10 @@ const createTokenSteps = (ops: readonly Op[]): TimeReader => {
           if (h < 1 || h > 12) return NO_TIME
           break
         case 'A': {
-          const c = p + 1 < end ? (bytes[p] as number) | 32 : 0
-          if ((c !== 97 && c !== 112) || ((bytes[p + 1] as number) | 32) !== 109) return NO_TIME
-          half = c === 112 ? 12 : 0
-          p += 2
+          const behind = halfEnd(bytes, p, end)
+          if (behind < 0) return NO_TIME
+          half = ((bytes[p] as number) | 32) === 112 ? 12 : 0
+          p = behind
           break
         }
         case 'mm':
@@ -509,7 +610,8 @@ const createTokenSteps = (ops: readonly Op[]): TimeReader => {
     }
     if (p !== end) return NO_TIME
     if (half >= 0) h = (h % 12) + half
-    const ms = civilMs(y, mo, d, h, mi, s)
+    if (dayOfYear > (daysInMonth(y, 2) === 29 ? 366 : 365)) return NO_TIME
+    const ms = dayOfYear > 0 ? civilMs(y, 1, 1, h, mi, s) + (dayOfYear - 1) * 86_400_000 : civilMs(y, mo, d, h, mi, s)
     if (Number.isNaN(ms)) return NO_TIME
     at[0] = (at[0] as number) + ms
     if (Number.isNaN(minutes)) return LOCAL_TIME

@@ -40,7 +40,12 @@ interface Expected {
 
 /** Files that are known not to come out right, with why; the score must not fall below. */
 const known: Record<string, string> = {
-  'jp-era.csv': 'layouts of times know no signs such as 年 in cp932: the times stay text',
+  'heat.csv': 'a hole with the unit behind it (--- °C) makes the column text',
+  'multi.json': 'of lists of records within records only one is read',
+  'spectro-kin.txt': 'a column of minutes that is named by its unit alone does not get the start above the data',
+  'yearless.csv': 'times without a year are read by no layout, and the lines are taken for text',
+  'plus-exp.txt': "Fortran's exponents with D are no numbers to the formats: the column stays text",
+  'zoned-names.csv': 'EST, CST and the like name several zones: layouts do not read them, the times stay text',
 }
 
 const folder = new URL('corpus/', import.meta.url)
@@ -175,7 +180,7 @@ describe('the corpus', () => {
     )
     for (const [name, different] of Object.entries(failing))
       process.stdout.write(`  ${name}: ${different.join('; ')}\n`)
-    expect(names.length).toBeGreaterThanOrEqual(60)
+    expect(names.length).toBeGreaterThanOrEqual(324)
     expect(Object.keys(failing)).toEqual(Object.keys(known).sort())
   })
 })

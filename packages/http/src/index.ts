@@ -9,4 +9,5 @@ export {
   problemResponse,
 } from './problem.ts'
 export { type HttpServer, openServer, type ServerOptions } from './server.ts'
+export { compactAnswers, type Encoding, encodingFor, tagMatches } from './transfer.ts'
 export { loadWeb, pageHeaders, type WebFile, type WebFiles, webResponse } from './web-files.ts'

@@ -8,6 +8,7 @@ import { extname, join, relative, sep } from 'node:path'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import type { Context } from 'hono'
+import { encodingFor, tagMatches } from './transfer.ts'
 
 export interface WebFile {
   body: Uint8Array<ArrayBuffer>
@@ -115,15 +116,12 @@ export const webResponse = (files: WebFiles | undefined, c: Context, unbuilt: Un
     vary: 'accept-encoding',
     'cache-control': file.immutable ? 'public, max-age=31536000, immutable' : 'no-cache',
   }
-  const known = c.req.header('if-none-match')
-  if (known?.split(',').some(tag => tag.trim().replace(/^W\//, '') === file.etag)) {
-    return new Response(null, { status: 304, headers })
-  }
-  const accepted = (c.req.header('accept-encoding') ?? '').split(',').map(e => e.split(';')[0]?.trim())
+  if (tagMatches(c.req.header('if-none-match'), file.etag)) return new Response(null, { status: 304, headers })
+  const accepted = encodingFor(c.req.header('accept-encoding'))
   const [encoding, body] =
-    file.brotli && accepted.includes('br')
+    accepted === 'br' && file.brotli
       ? ['br', file.brotli]
-      : file.gzip && accepted.includes('gzip')
+      : accepted === 'gzip' && file.gzip
         ? ['gzip', file.gzip]
         : [undefined, file.body]
   if (encoding) headers['content-encoding'] = encoding

@@ -60,7 +60,7 @@ export const Compare = (props: CompareProps) => {
   )
   return (
     <>
-      <div class="filter-row compared">
+      <div class="count-row compared">
         <Choice<Against>
           label={t.against}
           value={view.against}
@@ -214,7 +214,7 @@ const Sums = ({ value, names }: { value: Compared; names: readonly string[] }) =
         {commonPlaces === 0 ? t.nothingCommon : t.together(numberText(commonPlaces), t.what(commonPlaces, resolution))}
       </p>
       <Scroller label={t.sums} inner>
-        <table class="numbers">
+        <table class="count-numbers">
           <thead>
             <tr>
               <th scope="col">{t.series}</th>
@@ -250,7 +250,7 @@ const PlaceTable = ({ names, places }: { names: readonly string[]; places: reado
   const left = places.length - shown.length
   return (
     <Scroller label={texts.counts.table.caption}>
-      <table class="numbers">
+      <table class="count-numbers">
         <caption class="hidden">{texts.counts.table.caption}</caption>
         <thead>
           <tr>

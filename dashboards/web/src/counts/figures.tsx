@@ -20,8 +20,9 @@ export interface FiguresProps {
 }
 
 export const Figures = ({ rows, today, range, view }: FiguresProps) => {
-  const between = (from: number, to: number) =>
-    (rows ?? []).filter(row => row.date >= addDays(today, from) && row.date <= addDays(today, to))
+  // Where the readings ended long ago, their last weeks are told.
+  const end = range.last < today ? range.last : addDays(today, -1)
+  const lastDays = (days: number) => (rows ?? []).filter(row => row.date > addDays(end, -days) && row.date <= end)
   const ofToday = rows?.find(row => row.date === today)
   const saturday = lastSaturday(range, today)
   const before = (rows ?? []).findLast(row => row.date < today && row.status !== 'closed' && row.date !== saturday)
@@ -46,8 +47,8 @@ export const Figures = ({ rows, today, range, view }: FiguresProps) => {
           to={to(saturday)}
         />
       )}
-      <Tile title={t.lastDays(7)} rows={between(-7, -1)} loading={!rows} />
-      <Tile title={t.lastDays(28)} rows={between(-28, -1)} loading={!rows} />
+      <Tile title={t.lastDays(7)} rows={lastDays(7)} loading={!rows} />
+      <Tile title={t.lastDays(28)} rows={lastDays(28)} loading={!rows} />
     </section>
   )
 }

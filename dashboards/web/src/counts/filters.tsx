@@ -19,10 +19,11 @@ export interface PickersProps {
 
 /** Whose counts: a store, then all of its doors or one. */
 export const Pickers = ({ stores, view, doors, onView }: PickersProps) => (
-  <div class="filter-row pickers">
-    <label class="field">
+  <div class="count-row count-pickers">
+    <label class="count-field">
       <span>{t.store}</span>
       <select
+        aria-label={t.store}
         value={stores.some(s => s.id === view.store) ? view.store : ''}
         onChange={event => onView({ store: event.currentTarget.value || undefined })}
       >
@@ -34,9 +35,10 @@ export const Pickers = ({ stores, view, doors, onView }: PickersProps) => (
         ))}
       </select>
     </label>
-    <label class="field">
+    <label class="count-field">
       <span>{t.door}</span>
       <select
+        aria-label={t.door}
         disabled={!doors}
         value={view.door ?? ''}
         onChange={event => onView({ door: event.currentTarget.value || undefined })}
@@ -63,7 +65,7 @@ export interface FiltersProps {
 /** Which days and hours of it. */
 export const Filters = ({ view, range, today, hours, onView }: FiltersProps) => (
   <section class="count-filters" aria-label={t.label}>
-    <div class="filter-row">
+    <div class="count-row">
       <Choice
         label={t.resolution}
         value={view.resolution}
@@ -85,32 +87,23 @@ const Dates = ({ view, range, today, onView }: Omit<FiltersProps, 'hours'>) => {
   const saturday = lastSaturday(range, today)
   const explicit = view.from !== undefined || view.to !== undefined
   const all = explicit && from === first && to === last
-  const choose = (next: { from?: string; to?: string }) => {
-    // An emptied field, or half a date, is no choice yet.
-    if (Object.values(next).some(date => date === '')) return
-    const wanted = { from, to, ...next }
-    const [a, b] =
-      wanted.from <= wanted.to
-        ? [wanted.from, wanted.to]
-        : [Object.values(next)[0] ?? from, Object.values(next)[0] ?? to]
+  const choose = (edge: 'from' | 'to', date: string) => {
+    // While a date is typed it passes through years that do not exist here: none of them is a choice.
+    if (date < first || date > last) return
+    const other = edge === 'from' ? (to < date ? date : to) : from > date ? date : from
+    const [begin, end] = edge === 'from' ? [date, other] : [other, date]
     // Up to the last day goes on with it.
-    onView({ from: a, to: b === last ? undefined : b })
+    onView({ from: begin, to: end === last ? undefined : end })
   }
   return (
-    <div class="filter-row">
-      <label class="field">
+    <div class="count-row">
+      <label class="count-field">
         <span>{t.from}</span>
-        <input
-          type="date"
-          value={from}
-          min={first}
-          max={last}
-          onChange={e => choose({ from: e.currentTarget.value })}
-        />
+        <input type="date" value={from} min={first} max={last} onChange={e => choose('from', e.currentTarget.value)} />
       </label>
-      <label class="field">
+      <label class="count-field">
         <span>{t.to}</span>
-        <input type="date" value={to} min={first} max={last} onChange={e => choose({ to: e.currentTarget.value })} />
+        <input type="date" value={to} min={first} max={last} onChange={e => choose('to', e.currentTarget.value)} />
       </label>
       <Choice<number | 'all' | 'own'>
         label={t.range}
@@ -151,9 +144,10 @@ const allHours = Array.from({ length: 24 }, (_, hour) => hour)
 
 const HourFields = ({ value, onChange }: { value: Hours; onChange(next: Hours): void }) => (
   <>
-    <label class="field">
+    <label class="count-field">
       <span>{t.hourFrom}</span>
       <select
+        aria-label={t.hourFrom}
         value={value.from}
         onChange={event => {
           const from = Number(event.currentTarget.value)
@@ -167,9 +161,10 @@ const HourFields = ({ value, onChange }: { value: Hours; onChange(next: Hours): 
         ))}
       </select>
     </label>
-    <label class="field">
+    <label class="count-field">
       <span>{t.hourTo}</span>
       <select
+        aria-label={t.hourTo}
         value={value.to}
         onChange={event => {
           const to = Number(event.currentTarget.value)

@@ -42,7 +42,19 @@ const failedText = (row: CountRow | undefined): string =>
   row && row.failed > 0 ? states.doorsFailed(row.failed) : states.partMissing
 
 /** @param named whether a place that is as it should be says so too */
-export const StatusText = ({ slot, named = false }: { slot: Slot; named?: boolean }) => {
+export const StatusText = (props: { slot: Slot; named?: boolean }) => (
+  <>
+    <StateText {...props} />
+    {props.slot.causes?.map(({ cause, onItsWay }) => (
+      <span key={cause} class="quiet cause">
+        {texts.gaps.causes[cause].name}
+        {onItsWay && `, ${states.onItsWay}`}
+      </span>
+    ))}
+  </>
+)
+
+const StateText = ({ slot, named = false }: { slot: Slot; named?: boolean }) => {
   const underWay = isUnderWay(slot) && <span class="tag open">{states.underWay}</span>
   switch (slot.status) {
     case 'failed':

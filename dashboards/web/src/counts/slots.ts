@@ -4,6 +4,7 @@
  */
 import type { CountRow, Resolution, Status } from '../api.ts'
 import { addDays, weekdayOf } from '../format.ts'
+import type { Cause } from './use-causes.ts'
 
 export interface Slot {
   date: string
@@ -11,6 +12,8 @@ export interface Slot {
   row: CountRow | undefined
   /** `pending`: today or this hour, before its first row. */
   status: Status | 'pending'
+  /** Why it is not as it should be; left out until something proves it. */
+  causes?: readonly Cause[]
 }
 
 export interface SlotsQuery {

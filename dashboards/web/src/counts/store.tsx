@@ -17,6 +17,7 @@ import { openText } from './stores.tsx'
 import { CountTable } from './table.tsx'
 import { Tabs } from './tabs.tsx'
 import type { Hours, View } from './url.ts'
+import { useCauses } from './use-causes.ts'
 import { type Counts, useCounts } from './use-counts.ts'
 import { type Door, type Doors, useDoors } from './use-doors.ts'
 import { Week, weekQuery } from './week.tsx'
@@ -98,7 +99,7 @@ const History = (props: HistoryProps) => {
       ) : (
         <Figures rows={figures.rows} today={now.date} range={range} view={view} />
       )}
-      <section class="panel" aria-label={t.heading(view.resolution, door?.name)}>
+      <section class="panel count-panel" aria-label={t.heading(view.resolution, door?.name)}>
         <Filters {...{ view, range, hours: props.hours, onView: props.onView }} today={now.date} />
         <div class="bar">
           <Tabs value={view.tab} onChange={tab => props.onView({ tab })} />
@@ -128,7 +129,7 @@ const downloadOf = (props: HistoryProps, format: Format): string => {
 }
 
 /** The rows with the question that they answer: until the next ones are there, the ones before stay as they are. */
-const useShown = (props: HistoryProps): { counts: Counts; slots: Slot[] | undefined; busy: boolean } => {
+const useShown = (props: HistoryProps): { counts: Counts; slots: readonly Slot[] | undefined; busy: boolean } => {
   const { store, view, doors, door, range, now, hours, live } = props
   const counts = useCounts(queryOf(props), live)
   const before = useRef<{ store: string; slots: Slot[] } | undefined>(undefined)
@@ -152,8 +153,9 @@ const firstOf = (rows: readonly CountRow[]): string => rows[0]?.date ?? '9999-12
 
 /** Chart or table of days or hours. */
 const Days = (props: HistoryProps) => {
-  const { store, view, theme, door, doors } = props
-  const { counts, slots, busy } = useShown(props)
+  const { store, view, theme, door, doors, live } = props
+  const { counts, slots: places, busy } = useShown(props)
+  const slots = useCauses(places, { store: store.id, door: view.door }, live)
   if (counts.error !== undefined && !counts.rows) {
     return (
       <Notice title={t.unreadable} onRetry={counts.retry}>
@@ -171,7 +173,7 @@ const Days = (props: HistoryProps) => {
     )
   }
   return (
-    <div class={busy ? 'busy' : ''} aria-busy={busy}>
+    <div class={busy ? 'count-busy' : ''} aria-busy={busy}>
       {view.tab === 'table' ? (
         <CountTable slots={slots} />
       ) : (
@@ -200,7 +202,7 @@ const ChartOf = ({ slots, label, theme }: { slots: readonly Slot[]; label: strin
 }
 
 const Explain = ({ hourly }: { hourly: boolean }) => (
-  <details class="explain quiet small">
+  <details class="count-explain quiet small">
     <summary>{t.explain.title}</summary>
     <ul>
       <li>{t.explain.baseline(hourly ? t.explain.sameHour : t.explain.sameDay)}</li>

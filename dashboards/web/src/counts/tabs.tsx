@@ -15,7 +15,7 @@ export const Tabs = ({ value, onChange }: { value: Tab; onChange(next: Tab): voi
     event.currentTarget.querySelector<HTMLElement>(`#tab-${tab}`)?.focus()
   }
   return (
-    <div class="tabs" role="tablist" aria-label={t.label} onKeyDown={walk}>
+    <div class="count-tabs" role="tablist" aria-label={t.label} onKeyDown={walk}>
       {tabs.map(tab => (
         <button
           key={tab}

@@ -51,7 +51,9 @@ const WeekTable = ({ cells, store, weekdays }: WeekTableProps) => {
   const [at, setAt] = useState<{ weekday: number; hour: number }>()
   const byPlace = useMemo(() => new Map(cells.map(cell => [cell.weekday * 24 + cell.hour, cell])), [cells])
   const highest = Math.max(1, ...cells.map(cell => cell.mean ?? 0))
-  const present = [...new Set(cells.map(cell => cell.hour))]
+  // Nights in which nobody ever came are no part of the picture.
+  const seen = cells.filter(cell => cell.mean !== 0 || cell.leftOut > 0)
+  const present = [...new Set((seen.length > 0 ? seen : cells).map(cell => cell.hour))]
   if (present.length === 0) {
     return <Notice title={texts.counts.empty.filtered}>{texts.counts.empty.filteredText}</Notice>
   }
@@ -75,11 +77,11 @@ const WeekTable = ({ cells, store, weekdays }: WeekTableProps) => {
       <p class="quiet small week-lead">{t.lead}</p>
       <div class="readout" aria-live="polite">
         {at ? <CellText {...at} cell={byPlace.get(at.weekday * 24 + at.hour)} /> : <span class="quiet">{t.hint}</span>}
-        <span class="heat-scale" aria-hidden="true">
+        <span class="week-scale" aria-hidden="true">
           0 <i /> {numberText(highest)}
         </span>
       </div>
-      <table class="heat" onKeyDown={walk} onPointerLeave={() => setAt(undefined)}>
+      <table class="week-heat" onKeyDown={walk} onPointerLeave={() => setAt(undefined)}>
         <caption class="hidden">{t.caption(store.name)}</caption>
         <thead>
           <tr>

@@ -22,6 +22,8 @@ export interface ChartProps {
   log: boolean
   theme: string
   label: string
+  /** Some chart of the page has: the others keep its place free, so that times stand below each other. */
+  hasTwoAxes: boolean
   flags: readonly Flags[]
   /** The row that is asked about, s. */
   point: number | undefined
@@ -37,14 +39,20 @@ const clickPxMax = 40
 const dragPxMin = 6
 
 export const Chart = (props: ChartProps) => {
-  const { plan, from, to, zone, log, theme, label } = props
+  const { plan, from, to, zone, log, theme, label, hasTwoAxes } = props
   const box = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot | undefined>(undefined)
   const data = useMemo(() => alignedOf(plan.lines, log), [plan, log])
   const current = useRef(props)
   current.current = props
   const [width, setWidth] = useState(0)
-  const shape = JSON.stringify([plan.units, plan.lines.map(line => [line.name, line.unit, line.index]), zone, log])
+  const shape = JSON.stringify([
+    plan.units,
+    plan.lines.map(line => [line.name, line.unit, line.index]),
+    zone,
+    log,
+    hasTwoAxes,
+  ])
 
   useEffect(() => {
     if (!box.current) return
@@ -67,10 +75,13 @@ export const Chart = (props: ChartProps) => {
       made.destroy()
     }
   }, [width, shape, theme])
-  useEffect(() => plot.current?.setData(data), [data, from, to])
+  const walk = useRef<number | undefined>(undefined)
+  useEffect(() => {
+    plot.current?.setData(data)
+    if (plot.current && walk.current !== undefined) pointAt(plot.current, walk.current)
+  }, [data, from, to])
   useEffect(() => plot.current?.redraw(false), [props.flags, props.point])
 
-  const walk = useRef<number | undefined>(undefined)
   const onKey = (event: KeyboardEvent): void => {
     const u = plot.current
     if (!u || event.ctrlKey || event.metaKey || event.altKey) return
@@ -102,21 +113,28 @@ export const zoomed = (from: number, to: number, factor: number, at = (from + to
   at + (to - at) * factor,
 ]
 
+const pointAt = (u: uPlot, at: number | undefined): void => {
+  const left = at === undefined ? -10 : u.valToPos(at, 'x')
+  // A point at the very edge is one all the same.
+  u.setCursor({ left: at === undefined ? left : Math.max(0, left), top: u.over.clientHeight / 2 })
+}
+
 interface KeyContext {
   u: uPlot
+  /** Where the keyboard stands, s. */
   walk: { current: number | undefined }
   props: ChartProps
 }
 const keyAction = (event: KeyboardEvent, { u, walk, props }: KeyContext): (() => void) | undefined => {
   const { from, to, onRange, onReset, onPick, plan } = props
-  const x = u.data[0]
+  // Only points that can be seen: older rows may still stand beside the range.
+  const x = Array.from(u.data[0]).filter(t => t >= from && t <= to)
   const last = x.length - 1
+  const at = walk.current === undefined ? undefined : nearest(x, walk.current)
   const move = (to: number) => () => {
-    const index = Math.max(0, Math.min(last, to))
-    walk.current = index
-    u.setCursor({ left: u.valToPos(x[index] ?? 0, 'x'), top: u.over.clientHeight / 2 })
+    walk.current = x[Math.max(0, Math.min(last, to))]
+    pointAt(u, walk.current)
   }
-  const at = walk.current
   const pan = (part: number) => () => onRange(from + part * (to - from), to + part * (to - from))
   const centre = at === undefined ? undefined : x[at]
   switch (event.key) {
@@ -208,20 +226,28 @@ const nearestPoint = (u: uPlot, left: number, top: number, lines: readonly Line[
 const scaleOf = (unit: string): string => `y ${unit}`
 
 const optionsOf = (box: HTMLElement, width: number, props: () => ChartProps): uPlot.Options => {
-  const { plan, zone, log, theme } = props()
+  const { plan, zone, log, theme, hasTwoAxes } = props()
   const style = getComputedStyle(box)
   const colour = (name: string) => style.getPropertyValue(name).trim()
   const font = `12px ${style.fontFamily}`
   const axis = { stroke: colour('--muted'), font, labelFont: font, ticks: { show: false } }
+  const axisSize = width < 480 ? 48 : 62
+  const labelSize = 20
   return {
     width,
     height,
     legend: { show: false },
-    padding: [12, plan.units.length > 1 ? 0 : 16, 0, 0],
+    padding: [12, plan.units.length > 1 ? 0 : hasTwoAxes ? axisSize + labelSize : 16, 0, 0],
     cursor: {
       y: false,
       drag: { x: true, y: false, setScale: false, dist: dragPxMin },
-      sync: { key: syncKey, setSeries: false },
+      // The others follow the cursor, not the drag.
+      sync: {
+        key: syncKey,
+        setSeries: false,
+        scales: ['x', null],
+        filters: { pub: type => !/^mouse(?:down|up)$/.test(type) },
+      },
       points: { size: 7 },
     },
     scales: {
@@ -242,8 +268,8 @@ const optionsOf = (box: HTMLElement, width: number, props: () => ChartProps): uP
       },
       ...plan.units.map((unit, i) => ({
         ...axis,
-        ...{ scale: scaleOf(unit), side: i === 0 ? (3 as const) : (1 as const), size: width < 480 ? 52 : 62, gap: 6 },
-        ...(unit !== '' && { label: unit, labelSize: 20 }),
+        ...{ scale: scaleOf(unit), side: i === 0 ? (3 as const) : (1 as const), size: axisSize, gap: 6 },
+        ...{ label: unit, labelSize },
         grid: { show: i === 0, stroke: colour('--line'), width: 1 },
         values: (_u: uPlot, splits: (number | null)[]) =>
           splits.map(value => (value === null ? null : tickText(value))),

@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks'
 import { get, type Schemas } from '../api.ts'
 import { Choice, Notice } from '../parts.tsx'
 import { texts } from '../texts.ts'
+import { isImage } from './columns.ts'
 import { CurveLine } from './curve-line.tsx'
 import { HeatMap } from './heat-map.tsx'
 import { Picture } from './picture.tsx'
@@ -44,14 +45,13 @@ export const Curves = ({ stream, zone, range, view, theme, onView, onPick }: Cur
   const vectors = stream.columns.filter(c => c.type === 'vector')
   const vector = vectors.find(c => c.name === view.vector) ?? vectors[0]
   const name = vector?.name ?? ''
-  const has = (column: string) => stream.columns.some(c => c.name === column)
-  const isImage = has('height') && has('width')
+  const isPicture = isImage(stream)
   const series = { site: stream.site, device: stream.device, stream: stream.stream }
   const { fromNs, toNs, kind } = range
   const over = useAnswer<Readings>({
     ...{ of: `${keyText(stream)} ${name}`, kind, range: `${fromNs} ${toNs}` },
     ask: signal => {
-      const columns = isImage ? 'height' : name
+      const columns = isPicture ? 'height' : name
       const query = { columns, from: isoOf(fromNs), to: isoOf(toNs), points: curvesMax, curvePoints: curvePointsMax }
       return get('/v1/readings', { ...series, ...query }, signal)
     },
@@ -63,8 +63,8 @@ export const Curves = ({ stream, zone, range, view, theme, onView, onPick }: Cur
     ask: async signal => {
       const ns = time === undefined ? undefined : nsOf(time)
       if (ns === undefined) return undefined
-      const columns = isImage ? `${name},height,width` : name
-      const points = isImage ? {} : { curvePoints: linePointsMax }
+      const columns = isPicture ? `${name},height,width` : name
+      const points = isPicture ? {} : { curvePoints: linePointsMax }
       return get('/v1/readings', { ...series, columns, from: isoOf(ns), to: isoOf(ns + 1n), ...points }, signal)
     },
   })
@@ -72,7 +72,7 @@ export const Curves = ({ stream, zone, range, view, theme, onView, onPick }: Cur
   const step = async (forward: boolean): Promise<void> => {
     const ns = time === undefined ? undefined : nsOf(time)
     if (ns === undefined) return
-    const columns = isImage ? 'height' : name
+    const columns = isPicture ? 'height' : name
     const ask = forward
       ? ({ from: isoOf(ns + 1n), order: 'asc' } as const)
       : ({ from: isoOf(ns - 10n ** 18n), to: isoOf(ns), order: 'desc' } as const)
@@ -101,7 +101,7 @@ export const Curves = ({ stream, zone, range, view, theme, onView, onPick }: Cur
   const [curve] = one.value ? curvesOf(one.value, name) : []
   const numberAt = (column: string): number => Number(one.value?.columns.find(c => c.name === column)?.values[0] ?? 0)
   return (
-    <section class="panel curves" aria-label={isImage ? t.image : t.curve}>
+    <section class="panel curves" aria-label={isPicture ? t.image : t.curve}>
       <div class="bar">
         <h2>
           {name}
@@ -159,7 +159,7 @@ export const Curves = ({ stream, zone, range, view, theme, onView, onPick }: Cur
           {one.error}
         </Notice>
       )}
-      {isImage ? (
+      {isPicture ? (
         <Picture
           pixels={curve?.values}
           {...{ width: numberAt('width'), height: numberAt('height'), log: view.curveLog, unit: vector.unit ?? '' }}

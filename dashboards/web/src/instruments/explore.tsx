@@ -7,6 +7,7 @@ import { texts } from '../texts.ts'
 import { Chart, zoomed } from './chart.tsx'
 import { hiddenByLog, type Line, plansOf } from './chart-data.ts'
 import { lineColour } from './colours.ts'
+import { drawable, unitBeside, usualColumns } from './columns.ts'
 import { Curves } from './curves.tsx'
 import { FlagList } from './flags.tsx'
 import { LineagePanel } from './lineage.tsx'
@@ -21,8 +22,6 @@ import { type Range, useRows, type Wanted } from './use-rows.ts'
 import { valueText } from './value.ts'
 
 const t = texts.instruments
-/** Columns that are drawn where none were chosen. */
-const columnsDefault = 4
 /** No range is narrower, ns. */
 const spanNsMin = 1000n
 
@@ -112,29 +111,25 @@ const Series = (props: ExploreProps & { chosen: Chosen[]; first: Stream }) => {
 
 /** Exact times go before a preset, which counts back from the newest row. */
 const rangeOf = (view: View, chosen: readonly Chosen[], catalog: Catalog): Range => {
-  const newest = chosen.reduce((max, { stream }) => {
-    const ns = nsOf(catalog.latest.get(keyText(stream))?.time ?? stream.last) ?? 0n
-    return ns > max ? ns : max
-  }, 0n)
-  const oldest = chosen.reduce((min, { stream }) => {
-    const ns = nsOf(stream.first) ?? min
-    return ns < min ? ns : min
-  }, newest)
+  const inOrder = (times: (bigint | undefined)[]): bigint[] =>
+    times.filter(ns => ns !== undefined).sort((a, b) => (a < b ? -1 : 1))
+  const newest = inOrder(chosen.map(({ stream }) => nsOf(catalog.latest.get(keyText(stream))?.time ?? stream.last)))
+  const oldest = inOrder(chosen.map(({ stream }) => nsOf(stream.first)))
   const to = view.to === undefined ? undefined : nsOf(view.to)
   const from = view.from === undefined ? undefined : nsOf(view.from)
-  const toNs = to ?? newest + 1n
-  const spanNs = view.range === 'all' ? toNs - oldest : BigInt(rangeSeconds[view.range]) * 1_000_000_000n
+  const toNs = to ?? (newest.at(-1) ?? 0n) + 1n
+  const spanNs = view.range === 'all' ? toNs - (oldest[0] ?? 0n) : BigInt(rangeSeconds[view.range]) * 1_000_000_000n
   const fromNs = from ?? toNs - (spanNs > 0n ? spanNs : spanNsMin)
   const kind = `${view.range} ${view.from ?? ''} ${view.to ?? ''}`
   return fromNs < toNs ? { fromNs, toNs, kind } : { fromNs: toNs - spanNsMin, toNs, kind }
 }
 
-const isDrawn = ({ name, type }: Stream['columns'][number]): boolean =>
-  name !== 'status' && (type === 'float' || type === 'int' || type === 'bool')
-const drawnOf = ({ choice, stream }: Chosen): string[] => {
-  const drawable = stream.columns.filter(isDrawn).map(c => c.name)
-  return choice.columns ? drawable.filter(name => choice.columns?.includes(name)) : drawable.slice(0, columnsDefault)
-}
+const drawnOf = ({ choice, stream }: Chosen): string[] =>
+  choice.columns
+    ? drawable(stream)
+        .map(c => c.name)
+        .filter(name => choice.columns?.includes(name))
+    : usualColumns(stream)
 const wantedOf = (chosen: readonly Chosen[]): Wanted[] =>
   chosen.flatMap(one => {
     const columns = drawnOf(one)
@@ -153,7 +148,7 @@ interface ColumnsProps {
 }
 /** The columns that are drawn, and the very rows as a file. */
 const Columns = ({ choice, stream, range, view, name, onView }: ColumnsProps) => {
-  const drawable = stream.columns.filter(isDrawn)
+  const all = drawable(stream)
   const drawn = drawnOf({ choice, stream })
   const set = (columns: readonly string[]): void =>
     onView({ series: view.series.map(s => (keyText(s) === keyText(stream) ? { ...s, columns } : s)) })
@@ -167,10 +162,10 @@ const Columns = ({ choice, stream, range, view, name, onView }: ColumnsProps) =>
   return (
     <div class="columns">
       {name !== undefined && <strong class="small">{name}</strong>}
-      {drawable.length > 1 && (
+      {all.length > 1 && (
         <fieldset class="chips">
           <legend class="hidden">{t.columns}</legend>
-          {drawable.map(({ name: column, unit }) => (
+          {all.map(({ name: column, unit }) => (
             <label key={column} class={drawn.includes(column) ? 'on' : ''}>
               <input
                 type="checkbox"
@@ -178,7 +173,7 @@ const Columns = ({ choice, stream, range, view, name, onView }: ColumnsProps) =>
                 onChange={() => set(drawn.includes(column) ? drawn.filter(c => c !== column) : [...drawn, column])}
               />
               {column}
-              {unit ? <span class="quiet"> {unit}</span> : null}
+              <span class="quiet"> {unitBeside(column, unit)}</span>
             </label>
           ))}
         </fieldset>
@@ -235,6 +230,7 @@ const Charts = ({ wanted, range, zone, view, theme, onRange, onReset, onPick }: 
             key={plan.units.join('|')}
             {...{ plan, from, to, zone, theme, onRange, onReset, onPick }}
             log={view.log}
+            hasTwoAxes={plans.some(p => p.units.length > 1)}
             flags={value.flags}
             point={point === undefined ? undefined : secondsOf(point)}
             label={t.chartOf(plan.lines.map(l => (l.unit === '' ? l.name : `${l.name} in ${l.unit}`)).join(', '))}

@@ -34,14 +34,9 @@ export const FlagList = ({
 }) => {
   const byStatus = new Map<string, { rows: number; from: string; to: string }>()
   for (const { status, rows, from, to } of all.flatMap(f => f.flags)) {
-    const had = byStatus.get(status)
-    if (!had) byStatus.set(status, { rows, from, to })
-    else
-      byStatus.set(status, {
-        rows: had.rows + rows,
-        from: from < had.from ? from : had.from,
-        to: to > had.to ? to : had.to,
-      })
+    const had = byStatus.get(status) ?? { rows: 0, from, to }
+    const [first = from, last = to] = [[had.from, from].sort()[0], [had.to, to].sort()[1]]
+    byStatus.set(status, { rows: had.rows + rows, from: first, to: last })
   }
   const lookedFrom = all.find(f => f.lookedFrom !== null)?.lookedFrom
   if (byStatus.size === 0) return null

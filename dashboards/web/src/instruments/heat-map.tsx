@@ -75,7 +75,6 @@ export const HeatMap = ({ curves, times, index, log, zone, unit, onChoose }: Hea
         <div class="heat-map">
           <canvas
             ref={canvas}
-            // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys choose a time
             tabIndex={0}
             role="img"
             aria-label={t.heatMap(times.length)}
@@ -115,7 +114,7 @@ export const ScaleBar = ({ min, max, unit, log }: { min: number; max: number; un
   return (
     <span class="scale-bar small">
       <span>{tickText(min)}</span>
-      <canvas ref={draw} role="presentation" />
+      <canvas ref={draw} />
       <span>
         {tickText(max)} {unit}
       </span>

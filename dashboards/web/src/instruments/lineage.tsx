@@ -28,7 +28,8 @@ export const LineagePanel = ({ point, zone, onClose }: LineagePanelProps) => {
       lineage => setFound({ key, lineage }),
       (cause: Error) => !abort.signal.aborted && setFound({ key, error: cause.message }),
     )
-    heading.current?.focus({ preventScroll: true })
+    // Not where the address alone asks for it: the page has just been opened.
+    if (document.activeElement !== document.body) heading.current?.focus({ preventScroll: true })
     heading.current?.scrollIntoView({ block: 'nearest' })
     return () => abort.abort()
   }, [key, attempt])

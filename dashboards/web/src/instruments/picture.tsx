@@ -66,15 +66,7 @@ export const Picture = ({ pixels, width, height, log, unit, label }: PictureProp
           <span class="quiet">{t.pointPixel(width, height)}</span>
         )}
       </p>
-      <canvas
-        ref={canvas}
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys walk over the pixels
-        tabIndex={0}
-        role="img"
-        aria-label={label}
-        onMouseMove={point}
-        onKeyDown={onKey}
-      />
+      <canvas ref={canvas} tabIndex={0} role="img" aria-label={label} onMouseMove={point} onKeyDown={onKey} />
       <figcaption>
         <ScaleBar min={scale.min} max={scale.max} unit={unit} log={log} />
       </figcaption>

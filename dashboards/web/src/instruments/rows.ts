@@ -42,8 +42,7 @@ export const getRows = async (query: RowsQuery, signal: AbortSignal): Promise<Ro
     signal,
   )
   const x = answer.time.map(time => secondsOf(nsOf(time) ?? 0n))
-  // A downsample has about as many rows as it was asked for; where all rows came, there may be fewer.
-  const isDownsampled = answer.rows >= points * 0.5 && answer.rows > 2
+  const isDownsampled = answer.downsampled ?? false
   return {
     ...{ site, device, stream, x, time: answer.time, isDownsampled },
     columns: answer.columns
@@ -62,16 +61,21 @@ const numberOf = (value: unknown): number | null =>
   typeof value === 'number' ? value : typeof value === 'boolean' ? Number(value) : null
 
 /**
- * Where nothing came for much longer than is usual: three times the median distance, and more than two slices of a
- * downsample, which may stand so far apart by themselves.
+ * Where nothing came for much longer than is usual: three times the distance that 95 of 100 keep to (events, such as pulses
+ * of a detector, come at random), and more than two slices of a downsample, which may stand so far apart by themselves.
  */
 export const gapsOf = (x: readonly number[], slice: number): Gap[] => {
   if (x.length < 3) return []
   const steps = x.slice(1).map((t, i) => t - (x[i] ?? t))
-  const median = [...steps].sort((a, b) => a - b)[Math.floor(steps.length / 2)] ?? 0
-  const longest = Math.max(3 * median, 2 * slice)
+  const sorted = [...steps].sort((a, b) => a - b)
+  // Of few rows a single gap would be usual by that measure.
+  const [part, factor] = steps.length < fewSteps ? [0.5, 5] : [0.95, 3]
+  const usual = sorted[Math.floor((steps.length - 1) * part)] ?? 0
+  const longest = Math.max(factor * usual, 2 * slice)
   return steps.flatMap((step, i) => (step > longest && step > 0 ? [{ from: x[i] ?? 0, to: x[i + 1] ?? 0 }] : []))
 }
+
+const fewSteps = 40
 
 /** Index of the row nearest to a time. */
 export const nearest = (x: readonly number[], at: number): number => {

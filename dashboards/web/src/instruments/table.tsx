@@ -2,6 +2,7 @@
 import { get, type Schemas } from '../api.ts'
 import { Notice } from '../parts.tsx'
 import { texts } from '../texts.ts'
+import { unitBeside } from './columns.ts'
 import { statusText } from './flags.tsx'
 import { isoOf, momentText } from './time.ts'
 import { keyText, type SeriesKey } from './url.ts'
@@ -11,7 +12,7 @@ import type { Range } from './use-rows.ts'
 import { valueText } from './value.ts'
 
 const t = texts.instruments
-const rowsShown = 20
+const rowsShown = 12
 type Readings = Schemas['Readings']
 
 export interface TableProps {
@@ -58,7 +59,7 @@ export const NewestTable = ({ stream, zone, range, onPick }: TableProps) => {
             {shown.map(({ name, unit }) => (
               <th key={name} scope="col">
                 {name}
-                {unit ? ` (${unit})` : ''}
+                {unitBeside(name, unit) === '' ? '' : ` (${unit})`}
               </th>
             ))}
             <th scope="col">{t.status}</th>

@@ -2,12 +2,15 @@
 
 import { Link } from '../router.tsx'
 import { texts } from '../texts.ts'
+import { drawable, hasCurves, isImage } from './columns.ts'
 import { ageText } from './time.ts'
 import { keyText, type SeriesChoice, seriesMax, type View, viewUrl } from './url.ts'
 import type { Catalog, Site, Stream } from './use-catalog.ts'
 import { valueText } from './value.ts'
 
 const t = texts.instruments
+/** Of one site; the others are found by their names. */
+const leavesMax = 200
 
 export interface TreeProps {
   catalog: Catalog
@@ -36,7 +39,7 @@ export const Tree = ({ catalog, view, nowMs, onView }: TreeProps) => {
     .map(site => ({ site, streams: catalog.streams.filter(s => s.site === site.id && matches(site, s)) }))
     .filter(({ streams }) => streams.length > 0)
   return (
-    <nav class="tree" aria-label={t.tree}>
+    <aside class="tree" aria-label={t.tree}>
       <input
         type="search"
         value={view.search}
@@ -56,13 +59,14 @@ export const Tree = ({ catalog, view, nowMs, onView }: TreeProps) => {
             <strong>{site.name}</strong> <span class="quiet small">{t.streams(streams.length)}</span>
           </summary>
           <ul>
-            {streams.map(stream => (
+            {streams.slice(0, leavesMax).map(stream => (
               <Leaf key={keyText(stream)} {...{ catalog, view, nowMs, onView, stream }} />
             ))}
           </ul>
+          {streams.length > leavesMax && <p class="quiet small">{t.moreStreams(streams.length - leavesMax)}</p>}
         </details>
       ))}
-    </nav>
+    </aside>
   )
 }
 
@@ -101,14 +105,12 @@ const Leaf = ({ catalog, view, nowMs, onView, stream }: TreeProps & { stream: St
   )
 }
 
-/** The first value of the newest row that says something; for curves, how many numbers they hold is not known here. */
+/** The first value of the newest row that says something. */
 const newestText = (stream: Stream, values: Record<string, unknown> | undefined): string => {
-  const status = values?.status
-  for (const { name, type, unit } of stream.columns) {
-    if (name === 'status' || type === 'vector') continue
+  if (hasCurves(stream)) return isImage(stream) ? t.images : t.curve
+  for (const { name, unit } of drawable(stream)) {
     const value = values?.[name]
     if (value !== null && value !== undefined) return valueText(value, unit)
   }
-  if (typeof status === 'string') return status
-  return stream.columns.some(c => c.type === 'vector') ? t.curve : ''
+  return typeof values?.status === 'string' ? values.status : ''
 }

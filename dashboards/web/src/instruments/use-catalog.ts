@@ -7,10 +7,11 @@ import { keyText } from './url.ts'
 
 export type Site = Schemas['Site']
 export type Stream = Schemas['Stream']
+type Scalar = number | string | boolean | null
 export interface Latest {
   time: string
   /** Without curves; `undefined` where no row has come since the service began. */
-  values: Record<string, number | string | boolean | null> | undefined
+  values: Record<string, Scalar> | undefined
 }
 export interface Catalog {
   sites: Site[]
@@ -26,6 +27,25 @@ export interface CatalogState {
 
 /** Readings are shown at most this often. */
 const showEveryMs = 250
+
+/** Series whose newest row is asked for at the start, where none has come since the service began. */
+const newestAsked = 24
+
+/** The newest rows of series of which the line has not told yet: stores aside, which have a view of their own. */
+const readNewest = async ({ sites, streams, latest }: Catalog, signal: AbortSignal): Promise<[string, Latest][]> => {
+  const stores = new Set(sites.filter(site => site.kind === 'store').map(site => site.id))
+  const unknown = streams.filter(s => !stores.has(s.site) && latest.get(keyText(s))?.values === undefined)
+  const found: [string, Latest][] = []
+  for (const { site, device, stream, columns } of unknown.slice(0, newestAsked)) {
+    const asked = columns.filter(c => c.type !== 'vector').map(c => c.name)
+    if (asked.length === 0) continue
+    const query = { site, device, stream, columns: asked.join(','), order: 'desc', limit: 1 } as const
+    const { time, columns: values } = await get('/v1/readings', query, signal)
+    const row = Object.fromEntries(values.map(c => [c.name, (c.values[0] ?? null) as Scalar]))
+    if (time[0] !== undefined) found.push([keyText({ site, device, stream }), { time: time[0], values: row }])
+  }
+  return found
+}
 
 const read = async (signal: AbortSignal): Promise<Catalog> => {
   const [{ sites }, { streams }, { devices }] = await Promise.all([
@@ -56,9 +76,15 @@ export const useCatalog = (live: LiveLine): CatalogState => {
           for (const key of found.latest.keys()) known.add(key)
           setCatalog(found)
           setError(undefined)
+          // Only what is nice to have: where it fails, the values come with their next row.
+          readNewest(found, abort.signal).then(take, () => {})
         },
         (cause: Error) => !abort.signal.aborted && setError(cause.message),
       )
+    const take = (rows: readonly [string, Latest][]): void => {
+      for (const [key, row] of rows) if (!pending.has(key)) pending.set(key, row)
+      timer ??= window.setTimeout(show, showEveryMs)
+    }
     const show = (): void => {
       timer = undefined
       const changes = [...pending]

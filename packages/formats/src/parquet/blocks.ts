@@ -247,7 +247,7 @@ const rolesOf = (
     }
     return { typed: field, cut }
   }
-  const date = fieldOf(time.date)
+  const date = 'date' in time ? fieldOf(time.date) : -1
   const clock = 'time' in time ? fieldOf(time.time) : -1
   const isMoment = (field: number) => leaves[field]?.logical?.kind === 'timestamp'
   return {

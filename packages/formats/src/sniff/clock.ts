@@ -3,7 +3,15 @@ import type { Json } from '@penstock/frame'
 import { isNumber, numberOf } from './columns.ts'
 import type { Doubt, Finding, Hints, Settings } from './proposal.ts'
 import { type Start, startOf } from './start.ts'
-import { type EpochUnit, epochUnit, guessCompactClocks, guessTimes, type TimeGuess, timeName } from './times.ts'
+import {
+  type EpochUnit,
+  epochUnit,
+  guessCompactClocks,
+  guessPointClocks,
+  guessTimes,
+  type TimeGuess,
+  timeName,
+} from './times.ts'
 import { splitUnit } from './units.ts'
 
 /** One field of the records, with its texts in the rows of the sample. */
@@ -49,6 +57,9 @@ const rightName =
 
 const clockName = /^(?:time|zeit|uhrzeit|heure|hora|ora|hrmn|hhmm|hhmmss|時刻)\b/i
 
+/** Where `8.05` is how one writes a time of day. */
+const pointClockName = /^(?:uhrzeit|uhr|ora|orario|kl|kl\.|klo|klokken|klockan|tid|kello|aika|godzina)$/i
+
 /** Texts that fill the field; a long column is looked at in part. */
 const filled = (texts: readonly string[]): string[] =>
   texts.filter(text => text.trim() !== '' && !/^(?:null|nan|n\/a|-)$/i.test(text.trim()))
@@ -59,8 +70,10 @@ const textTimes = (fields: readonly Field[], hints: Hints): Candidate[] => {
     const texts = filled(field.texts)
     if (texts.length === 0 || texts.length < field.texts.length * 0.3) continue
     const plainNumbers = texts.every(text => isNumber(text.trim(), '.'))
-    if (plainNumbers && !isCompactDate(texts, field.name)) continue
-    const guess = (clockName.test(field.name) ? guessCompactClocks(texts) : undefined) ?? guessTimes(texts, hints)
+    const point = pointClockName.test(field.name.trim()) ? guessPointClocks(texts) : undefined
+    if (!point && plainNumbers && !isCompactDate(texts, field.name)) continue
+    const guess =
+      point ?? (clockName.test(field.name) ? guessCompactClocks(texts) : undefined) ?? guessTimes(texts, hints)
     if (!guess || isTimeless(guess)) continue
     const { length } = texts
     const distinct = new Set(texts.slice(0, 200)).size
@@ -96,18 +109,20 @@ const isCompactDate = (texts: readonly string[], name: string): boolean => {
   return timeName.test(name) && texts.every(text => /^\d{6}(?:\.\d+)?$/.test(text.trim()))
 }
 
+type CountUnit = EpochUnit | 'min' | 'h' | 'd'
+
 /** Numbers that go on: epoch counts, days of a spreadsheet, counters. */
 interface NumberTime {
   index: number
   field: Field
   kind: 'epoch' | 'excel' | 'counter'
-  unit: EpochUnit
+  unit: CountUnit
   per: string
   score: number
   values: Float64Array
 }
 
-const unitNames: [RegExp, EpochUnit | 'min' | 'h' | 'd'][] = [
+const unitNames: [RegExp, CountUnit][] = [
   [/^(?:s|sec|secs|second|seconds|sek|sekunden)$/i, 's'],
   [/^(?:ms|msec|millisecond|milliseconds|millis)$/i, 'ms'],
   [/^(?:us|µs|μs|usec|microsecond|microseconds|micros)$/i, 'us'],
@@ -116,10 +131,10 @@ const unitNames: [RegExp, EpochUnit | 'min' | 'h' | 'd'][] = [
   [/^(?:h|hr|hrs|hour|hours|std)$/i, 'h'],
   [/^(?:d|day|days)$/i, 'd'],
 ]
-const unitOf = (field: Field): EpochUnit | 'min' | 'h' | 'd' | undefined => {
+const unitOf = (field: Field): CountUnit | undefined => {
   const { name, unit } = splitUnit(field.name)
   const said = /^(?:seconds?|secs?|milliseconds?|msec|minutes?|hours?|microseconds?)$/i.exec(name.trim())?.[0]
-  const behind = timeName.test(name) ? /[_ ./](s|sec|ms|us|ns|min|h)$/i.exec(name)?.[1] : undefined
+  const behind = timeName.test(name) ? /[_ ./](s|sec|ms|us|ns|min|h|d)$/i.exec(name)?.[1] : undefined
   const text = field.unit ?? unit ?? said ?? behind ?? ''
   return unitNames.find(([pattern]) => pattern.test(text.replace(/[[\]()]/g, '')))?.[1]
 }
@@ -160,12 +175,11 @@ const numberTimes = (fields: readonly Field[]): NumberTime[] => {
     const isCounter =
       rising && good.length > 1 && (named || (per !== undefined && isTimeLike)) && !/date|datum|epoch/i.test(field.name)
     if (isCounter) {
-      const known = per === 's' || per === 'ms' || per === 'us' || per === 'ns' ? per : 's'
       found.push({
         index,
         field,
         kind: 'counter',
-        unit: known,
+        unit: per ?? 's',
         per: per ?? '',
         score: (named ? 2 : 0) + (per ? 1 : 0) - index * 0.1,
         values,
@@ -200,6 +214,110 @@ const dateAndHour = (fields: readonly Field[], date: Candidate): number | undefi
   return index < 0 ? undefined : index
 }
 
+/** Parts of a time in columns of their own: by their names, and by what they hold. */
+const partNames: readonly {
+  token: 'YYYY' | 'M' | 'D' | 'DDD' | 'H' | 'm' | 's'
+  name: RegExp
+  min: number
+  max: number
+}[] = [
+  {
+    token: 'YYYY',
+    name: /^(?:year|yr|yyyy|jahr|a[ñn]o|ann[ée]e|anno|ano|jaar|rok|år|yıl|год|年)$/iu,
+    min: 1900,
+    max: 2100,
+  },
+  {
+    token: 'M',
+    name: /^(?:month|mon|mo|mm|monat|mes|mois|mese|m[êe]s|maand|miesiąc|månad|ay|месяц|月)$/iu,
+    min: 1,
+    max: 12,
+  },
+  {
+    token: 'D',
+    name: /^(?:day|dy|dd|tag|d[ií]a|jour|giorno|dag|dzień|gün|день|日|day of month|dom)$/iu,
+    min: 1,
+    max: 31,
+  },
+  { token: 'DDD', name: /^(?:doy|jday|julian(?: ?day)?|day ?of ?year|yearday|yday|jd)$/iu, min: 1, max: 366 },
+  {
+    token: 'H',
+    name: /^(?:hour|hours|hr|hrs|hh|h|stunde|std|heure|hora|ora|uur|timme|godzina|saat|час|時)$/iu,
+    min: 0,
+    max: 23,
+  },
+  { token: 'm', name: /^(?:minute|minutes|min|mins|mn|mi|minuto|minuut|minut|dakika|минута|分)$/iu, min: 0, max: 59 },
+  {
+    token: 's',
+    name: /^(?:second|seconds|sec|secs|ss|sekunde|sek|seconde|segundo|secondo|sekunda|saniye|секунда|秒)$/iu,
+    min: 0,
+    max: 60,
+  },
+]
+interface TimePart {
+  index: number
+  token: string
+}
+
+/** Year, month and day (or day of the year), and as much of the time of day as there is; undefined without a whole date. */
+const partsOf = (fields: readonly Field[]): TimePart[] | undefined => {
+  const found = new Map<string, TimePart>()
+  for (const { token, name, min, max } of partNames) {
+    const index = fields.findIndex(field => {
+      const texts = filled(field.texts)
+      return (
+        name.test(splitUnit(field.name).name.trim().replaceAll('_', ' ')) &&
+        texts.length > 0 &&
+        texts.length === field.texts.length &&
+        texts.every(text => {
+          const n = Number(text)
+          const isWhole = /^\d{1,4}$/.test(text.trim()) || (token === 's' && /^\d{1,2}\.\d+$/.test(text.trim()))
+          return isWhole && n >= min && n <= max
+        })
+      )
+    })
+    if (index < 0) continue
+    const hasFraction = token === 's' && fields[index]?.texts.some(text => text.includes('.'))
+    found.set(token, { index, token: hasFraction ? 's.S' : token })
+  }
+  const date = found.has('M') && found.has('D') ? ['YYYY', 'M', 'D'] : ['YYYY', 'DDD']
+  if (!date.every(token => found.has(token))) return undefined
+  const clock = found.has('H') ? (found.has('m') ? ['H', 'm', 's'] : ['H']) : []
+  return [...date, ...clock].flatMap(token => found.get(token) ?? [])
+}
+
+const fromParts = (fields: readonly Field[], found: readonly TimePart[], clock: Candidate | undefined): ClockGuess => {
+  const hasHour = found.some(part => part.token === 'H')
+  const behind = hasHour ? undefined : clock
+  const used = [...found.map(part => part.index), ...(behind ? [behind.index] : [])]
+  const tokens = found.map(part => part.token).join(' ')
+  const layouts = behind ? behind.guess.layouts.map(layout => `${tokens} ${layout}`) : [tokens]
+  const list = used.map(index => fields[index] as Field)
+  const value = (token: string, row: number, without: number): number => {
+    const part = found.find(p => p.token === token || (token === 's' && p.token === 's.S'))
+    return part ? Number(fields[part.index]?.texts[row]) : without
+  }
+  const hours = behind && spread(behind.field.texts, behind.guess.ms)
+  const ms = Float64Array.from(list[0]?.texts ?? [], (_, i) => {
+    const day = value('DDD', i, 0) || value('D', i, 1)
+    const date = Date.UTC(value('YYYY', i, 1970), value('M', i, 1) - 1, day, value('H', i, 0), value('m', i, 0))
+    return date + value('s', i, 0) * 1000 + (hours ? (hours[i] as number) - Date.UTC(2000, 0, 1) : 0)
+  })
+  const findings: Finding[] = [{ what: 'time', text: `${list.map(quoted).join(', ')} as ${layouts.join(' or ')}` }]
+  const zone = Object.assign({}, ...list.map(field => zoneSettings(field, findings))) as Settings
+  const isDay = !hasHour && !behind
+  return {
+    time: { columns: list.map(field => field.ref), layout: layoutJson(layouts), ...zone },
+    used,
+    ms,
+    isUtc: zone.zone !== undefined,
+    doubts: isDay
+      ? [{ path: at('columns'), text: 'the days have no time of day: rows count from their midnight' }]
+      : (behind?.guess.doubts ?? []).map(text => ({ path: at('layout'), text })),
+    findings,
+  }
+}
+
 export const guessClock = (fields: readonly Field[], hints: Hints): ClockGuess => {
   const texts = textTimes(fields, hints)
   const numbers = numberTimes(fields)
@@ -212,7 +330,9 @@ export const guessClock = (fields: readonly Field[], hints: Hints): ClockGuess =
   const [clock] = clocks
   if (epoch && (!best || (!best.guess.hasOffset && epoch.score >= 4 && !isRightName(best)))) return fromEpoch(epoch)
   if (best && best.score > 2) return fromText(best, whole)
-  if (date && clock) return fromDateAndTime(date, clock)
+  const parts = best && best.score > 2 ? undefined : partsOf(fields)
+  if (parts && !date) return fromParts(fields, parts, clock)
+  if (date && clock) return fromDateAndTime(fields, date, clock)
   if (date) {
     const hour = dateAndHour(fields, date)
     if (hour !== undefined) return fromDateAndHour(fields, date, hour)
@@ -222,6 +342,9 @@ export const guessClock = (fields: readonly Field[], hints: Hints): ClockGuess =
   const excel = numbers.find(n => n.kind === 'excel')
   if (excel) return fromExcel(excel)
   if (date && (!clock || date.score > 3)) return fromText(date, dates)
+  const elapsed = clocks.find(isElapsed)
+  const start = elapsed && startOf(hints)
+  if (elapsed && start) return fromElapsed(elapsed, start)
   const counter = numbers.find(n => n.kind === 'counter')
   if (counter) return fromCounter(counter, hints)
   return fromNothing(clock)
@@ -290,24 +413,49 @@ const spread = (texts: readonly string[], ms: Float64Array): Float64Array => {
   return all
 }
 
-const fromDateAndTime = (date: Candidate, clock: Candidate): ClockGuess => {
+/** AM and PM in a column of their own, beside a clock of 12 hours. */
+const halfOf = (fields: readonly Field[], clock: Candidate): Field | undefined => {
+  if (clock.guess.layouts.some(layout => layout.includes('A'))) return undefined
+  return fields.find((field, i) => {
+    const texts = filled(field.texts)
+    return i !== clock.index && texts.length > 0 && texts.every(text => /^[ap]\.?m\.?$/i.test(text.trim()))
+  })
+}
+
+const fromDateAndTime = (fields: readonly Field[], date: Candidate, clock: Candidate): ClockGuess => {
+  const half = halfOf(fields, clock)
   const layouts = date.guess.layouts
-    .flatMap(d => clock.guess.layouts.map(c => `${d === 'iso' ? 'YYYY-MM-DD' : d} ${c}`))
+    .flatMap(d =>
+      clock.guess.layouts.map(
+        c => `${d === 'iso' ? 'YYYY-MM-DD' : d} ${half ? `${c.replace('HH', 'hh').replace('H', 'h')} A` : c}`,
+      ),
+    )
     .slice(0, 16)
   const findings: Finding[] = [
-    { what: 'time', text: `${quoted(date.field)} and ${quoted(clock.field)} as ${layouts.join(' or ')}` },
+    {
+      what: 'time',
+      text: `${quoted(date.field)} and ${quoted(clock.field)}${half ? ` and ${quoted(half)}` : ''} as ${layouts.join(' or ')}`,
+    },
   ]
   const zone = { ...zoneSettings(date.field, findings), ...zoneSettings(clock.field, findings) }
   const days = spread(date.field.texts, date.guess.ms)
   const hours = spread(clock.field.texts, clock.guess.ms)
   return {
-    time: { date: date.field.ref, time: clock.field.ref, layout: layoutJson(layouts), ...zone },
-    used: [date.index, clock.index],
-    ms: days.map((day, i) => day + ((hours[i] as number) - Date.UTC(2000, 0, 1))),
+    time: half
+      ? { columns: [date.field.ref, clock.field.ref, half.ref], layout: layoutJson(layouts), ...zone }
+      : { date: date.field.ref, time: clock.field.ref, layout: layoutJson(layouts), ...zone },
+    used: [date.index, clock.index, ...(half ? [fields.indexOf(half)] : [])],
+    ms: days.map((day, i) => day + (ofDayMs(hours[i] as number, half?.texts[i]) - Date.UTC(2000, 0, 1))),
     isUtc: zone.zone !== undefined || clock.guess.hasOffset,
     doubts: [...date.guess.doubts, ...clock.guess.doubts].map(text => ({ path: at('layout'), text })),
     findings,
   }
+}
+
+const ofDayMs = (ms: number, half: string | undefined): number => {
+  if (half === undefined) return ms
+  const hour = new Date(ms).getUTCHours()
+  return ms + ((hour % 12) + (/^p/i.test(half.trim()) ? 12 : 0) - hour) * 3_600_000
 }
 
 const fromDateAndHour = (fields: readonly Field[], date: Candidate, hour: number): ClockGuess => {
@@ -327,10 +475,19 @@ const fromDateAndHour = (fields: readonly Field[], date: Candidate, hour: number
   }
 }
 
-const unitWords: Record<EpochUnit, string> = { s: 'seconds', ms: 'milliseconds', us: 'microseconds', ns: 'nanoseconds' }
+const unitWords: Record<CountUnit, string> = {
+  s: 'seconds',
+  ms: 'milliseconds',
+  us: 'microseconds',
+  ns: 'nanoseconds',
+  min: 'minutes',
+  h: 'hours',
+  d: 'days',
+}
+const unitMs: Record<CountUnit, number> = { s: 1e3, ms: 1, us: 1e-3, ns: 1e-6, min: 6e4, h: 3.6e6, d: 8.64e7 }
 
 const fromEpoch = (n: NumberTime): ClockGuess => {
-  const ms = n.values.map(v => v / { s: 1e-3, ms: 1, us: 1e3, ns: 1e6 }[n.unit])
+  const ms = n.values.map(v => v * unitMs[n.unit])
   const doubts: Doubt[] = timeName.test(n.field.name)
     ? []
     : [
@@ -374,9 +531,8 @@ const fromCounter = (n: NumberTime, hints: Hints): ClockGuess => {
     text => text.trim() === '' || /^[+-]?\d+(?:[.,]\d*)?(?:[eE][+-]?\d+)?$/.test(text.trim()),
   )
   const start = startOf(hints)
-  const readable = isPlain && ['s', 'ms', 'us', 'ns', ''].includes(n.per)
-  if (start && readable) return counted(n, start)
-  const why = !readable ? 'in a form that is not read as one' : 'and neither the file nor its name says from when'
+  if (start && isPlain) return counted(n, start)
+  const why = !isPlain ? 'in a form that is not read as one' : 'and neither the file nor its name says from when'
   return {
     used: [],
     isUtc: true,
@@ -403,18 +559,45 @@ const counted = (n: NumberTime, start: Start): ClockGuess => {
   ]
   if (n.per === '') doubts.push({ path: at('layout'), text: `${quoted(field)} names no unit: seconds are assumed` })
   const startMs = Date.parse(start.text)
-  const per = { s: 1e-3, ms: 1, us: 1e3, ns: 1e6 }[n.unit]
   return {
     time: { column: field.ref, layout: n.unit, start: start.settings },
     used: [n.index],
     ms: spread(
       field.texts,
-      n.values.map(v => startMs + v / per),
+      n.values.map(v => startMs + v * unitMs[n.unit]),
     ),
     isUtc: !start.isLocal,
     ...(isFixed && { onlyThis: true }),
     doubts,
     findings: [{ what: 'time', text: `${quoted(field)}, ${unitWords[n.unit]} since ${start.text}` }],
+  }
+}
+
+const elapsedName =
+  /elapsed|duration|dauer|laufzeit|run ?time|test ?time|rel(?:ative)?\.? ?time|step ?time|total ?time|[ée]coul|transcurrido|trascorso|経過/iu
+/** A time gone by, not of a day: by its name, or as it begins at 0. */
+const isElapsed = ({ field, guess }: Candidate): boolean => {
+  const texts = filled(field.texts)
+  const isHms = texts.every(text => /^(?:\d+[. d]\s*)?\d+:[0-5]\d:[0-5]\d(?:[.,]\d+)?$/.test(text.trim()))
+  const isFromZero = /^0+:00:0\d(?:[.,]\d+)?$/.test(texts[0]?.trim() ?? '')
+  return isHms && isRising(guess.ms) && (isFromZero || elapsedName.test(field.name))
+}
+
+const fromElapsed = ({ index, field, guess }: Candidate, start: Start): ClockGuess => {
+  const isFixed = typeof start.settings === 'string'
+  const startMs = Date.parse(start.text)
+  const text = `${quoted(field)} counts from a start: assumed ${start.text}, ${start.why}${isFixed ? '. It holds for this file alone' : ''}`
+  return {
+    time: { column: field.ref, layout: 'hms', start: start.settings },
+    used: [index],
+    ms: spread(
+      field.texts,
+      guess.ms.map(ms => startMs + ms - Date.UTC(2000, 0, 1)),
+    ),
+    isUtc: !start.isLocal,
+    ...(isFixed && { onlyThis: true }),
+    doubts: [{ path: at('start'), text }],
+    findings: [{ what: 'time', text: `${quoted(field)}, hours, minutes and seconds since ${start.text}` }],
   }
 }
 

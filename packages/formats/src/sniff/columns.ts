@@ -1,5 +1,7 @@
 /** What a column of texts holds: numbers and their decimal mark, words for on and off, texts for holes, text. */
 import { saysNotANumber } from '../number.ts'
+import type { Thousands } from '../options.ts'
+import { isUnit } from './units.ts'
 
 export type ColumnType = 'float' | 'int' | 'bool' | 'text'
 
@@ -17,15 +19,21 @@ export interface ColumnGuess {
   /** Distinct texts, at most `distinctMax`. */
   distinct: Set<string>
   doubts: string[]
+  /** Mark between thousands. */
+  thousands?: Thousands
+  /** Its points could stand between thousands: no witness of the decimal mark. */
+  isWeak?: boolean
+  /** Text behind each number. */
+  suffix?: string
   /** Share of the cells that the type reads. */
   share: number
 }
 
 export const distinctMax = 64
 
-const pointNumber = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
-const commaNumber = /^[+-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?$/
-const wholeNumber = /^[+-]?\d+$/
+const pointNumber = /^[+\u2212\uff0d-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
+const commaNumber = /^[+\u2212\uff0d-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?$/
+const wholeNumber = /^[+\u2212\uff0d-]?\d+$/
 const nullPattern =
   /^(?:null|\(null\)|\[null\]|\\N|nil|none|nan|n\/a|n\.a\.|na|#n\/a(?: n\/a)?|#nv|#nul!|#value!|#div\/0!|#num!|#ref!|-+|—|–|\.+|\?+|\*+|_+|missing|no data|nodata|n\/d|nd|k\.a\.|void|undef|undefined|unavailable|unknown|not available|invalid value|<na>|nat)$/i
 const overPattern = /^[+-]?(?:ol|o\.l\.?|ovl|ovld|ofl|over|overflow|overload|overrange|over range|#####+|>+|999\.9\+)$/i
@@ -41,6 +49,8 @@ const falseWords = /^(?:aus|nein|falsch|faux|non|arrêt|no|falso|spento|onwaar|u
 
 /** Whether a cell holds no value, by its text. */
 export const saysHole = (text: string): boolean => text === '' || nullPattern.test(text)
+/** Beside numbers: the instrument was not measuring. */
+const offPattern = /^(?:off|aus|standby|stand-by|not ready|warm-?up|warming up|disabled|inactive)$/i
 const saysState = (text: string): string | undefined =>
   overPattern.test(text)
     ? 'overload'
@@ -48,7 +58,9 @@ const saysState = (text: string): string | undefined =>
       ? 'underload'
       : failPattern.test(text)
         ? 'failed'
-        : undefined
+        : offPattern.test(text)
+          ? 'off'
+          : undefined
 
 export type CellClass = 'number' | 'hole' | 'text'
 /** A cell at a glance; commas may be decimal marks. */
@@ -62,7 +74,9 @@ export const classOf = (text: string): CellClass =>
 export const isNumber = (text: string, decimal: '.' | ','): boolean =>
   (decimal === ',' ? commaNumber : pointNumber).test(text)
 export const numberOf = (text: string, decimal: '.' | ','): number =>
-  isNumber(text, decimal) ? Number(decimal === ',' ? text.replace(',', '.') : text) : Number.NaN
+  isNumber(text, decimal)
+    ? Number(text.replace(/^[\u2212\uff0d]/u, '-').replace(decimal === ',' ? ',' : '.', '.'))
+    : Number.NaN
 
 interface Tally {
   n: number
@@ -84,6 +98,8 @@ interface Tally {
   padded: number
   /** `1,204`: a decimal comma, or a mark between thousands. */
   groupedCommas: number
+  /** The same with a point. */
+  groupedPoints: number
 }
 
 const add = (map: Map<string, number>, text: string): void => {
@@ -108,6 +124,7 @@ const tally = (texts: readonly string[]): Tally => {
     long: 0,
     padded: 0,
     groupedCommas: 0,
+    groupedPoints: 0,
   }
   for (const raw of texts) {
     const text = raw.trim()
@@ -117,8 +134,10 @@ const tally = (texts: readonly string[]): Tally => {
       t.whole++
       if (text.length > 15 && !Number.isSafeInteger(Number(text))) t.long++
       if (/^0\d/.test(text)) t.padded++
-    } else if (pointNumber.test(text)) t.point++
-    else if (commaNumber.test(text)) {
+    } else if (pointNumber.test(text)) {
+      t.point++
+      if (/^[+-]?\d{1,3}\.\d{3}$/.test(text)) t.groupedPoints++
+    } else if (commaNumber.test(text)) {
       t.comma++
       if (/^[+-]?\d{1,3},\d{3}$/.test(text)) t.groupedCommas++
     } else if (text === '' || nullPattern.test(text)) add(t.holes, text)
@@ -139,6 +158,89 @@ const sum = (map: ReadonlyMap<string, number>): number => [...map.values()].redu
 
 const codeName =
   /serial|barcode|\bean\b|code$|\bzip\b|postal|plz|article|artikel|\blot\b|batch|charge|account|phone|(?:^|[_\s.])id$/i
+
+const escapedMark: Record<Thousands, string> = { '.': '\\.', ',': ',', ' ': '[ \u00a0\u2009\u202f]', "'": "['’]" }
+
+interface Grouping {
+  thousands: Thousands
+  /** Another reading is possible. */
+  isAssumed: boolean
+}
+
+/** Whether numbers have marks between their thousands; a mark that could as well be the decimal one needs a reason. */
+const groupingOf = (texts: readonly string[], decimal: '.' | ',', isCommaBetween: boolean): Grouping | undefined => {
+  const cells = texts.map(text => text.trim()).filter(text => !saysHole(text) && saysState(text) === undefined)
+  for (const thousands of [' ', "'", ',', '.'] as const) {
+    const mark = escapedMark[thousands]
+    const other = thousands === ',' ? '\\.' : thousands === '.' ? ',' : '[.,]'
+    const grouped = new RegExp(`^[+-]?\\d{1,3}(?:${mark}\\d{3})+(${other}\\d+)?$`, 'u')
+    const plain = new RegExp(`^[+-]?\\d+(${other}\\d+)?$`, 'u')
+    const twice = new RegExp(`^[+-]?\\d{1,3}(?:${mark}\\d{3}){2,}`, 'u')
+    const marked = cells.filter(text => grouped.test(text))
+    if (marked.length === 0 || marked.some(text => text.startsWith('0'))) continue
+    const rest = cells.filter(text => !grouped.test(text) && plain.test(text))
+    if (marked.length + rest.length < cells.length * 0.95) continue
+    if (thousands === ' ' || thousands === "'") return { thousands, isAssumed: false }
+    const proven = marked.some(text => grouped.exec(text)?.[1] !== undefined || twice.test(text))
+    if (proven || rest.some(text => plain.exec(text)?.[1] !== undefined)) return { thousands, isAssumed: false }
+    if (thousands === ',' && isCommaBetween) return { thousands, isAssumed: true }
+    // Decimals that are always three would be there in all numbers.
+    const isFixed = marked.some(text => text.endsWith('0')) && rest.length > 0
+    if (thousands === '.' && decimal === ',' && isFixed) return { thousands, isAssumed: true }
+  }
+  return undefined
+}
+
+/** Numbers with marks between thousands, as if they had none. */
+const guessGrouped = (
+  texts: readonly string[],
+  { thousands, isAssumed }: Grouping,
+  decimal: '.' | ',',
+  name: string,
+): ColumnGuess => {
+  const own = thousands === ',' ? '.' : thousands === '.' ? ',' : decimal
+  const marks = new RegExp(`(?<=\\d)${escapedMark[thousands]}(?=\\d{3})`, 'gu')
+  const guess = guessColumn(
+    texts.map(text => text.replaceAll(marks, '')),
+    own,
+    name,
+  )
+  if (guess.type !== 'float' && guess.type !== 'int') return guess
+  const sample = texts.find(text => marks.test(text))?.trim() ?? ''
+  const what = thousands === ' ' ? 'blank' : thousands === "'" ? 'apostrophe' : thousands === ',' ? 'comma' : 'point'
+  const doubts = isAssumed
+    ? [`"${sample}": the ${what} is taken for a mark between thousands, not for the decimal mark`]
+    : []
+  return { ...guess, decimal: guess.decimal ?? own, thousands, doubts: [...guess.doubts, ...doubts] }
+}
+
+const measure = /^([+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?)(\s*)([\p{L}°%‰µμΩ][^\d]{0,12})$/u
+
+/** The unit that stands behind each number of a column: one for all, and no letter that could be part of a code. */
+const suffixOf = (texts: readonly string[]): string | undefined => {
+  const cells = texts.map(text => text.trim()).filter(text => !saysHole(text) && saysState(text) === undefined)
+  const parts = cells.map(text => measure.exec(text))
+  const [first] = parts.filter(Boolean)
+  const suffix = first?.[3]?.trim()
+  if (suffix === undefined || !isUnit(suffix)) return undefined
+  const same = parts.filter((part, i) => (part ? part[3]?.trim() === suffix : commaOrPoint.test(cells[i] as string)))
+  if (same.length < cells.length * 0.95 || parts.filter(Boolean).length < cells.length * 0.5) return undefined
+  const isPlain = parts.some(
+    part => part && (part[2] !== '' || /[.,]/.test(part[1] ?? '') || /^[^\p{L}]/u.test(suffix)),
+  )
+  return isPlain ? suffix : undefined
+}
+const commaOrPoint = /^[+-]?\d+(?:[.,]\d+)?$/
+
+/** Numbers with a unit behind them, as if they had none. */
+const guessMeasures = (texts: readonly string[], suffix: string, decimal: '.' | ',', name: string): ColumnGuess => {
+  const bare = texts.map(text => {
+    const t = text.trim()
+    return t.endsWith(suffix) ? t.slice(0, -suffix.length).trimEnd() : t
+  })
+  const guess = guessColumn(bare, decimal, name)
+  return guess.type === 'float' || guess.type === 'int' ? { ...guess, suffix } : guess
+}
 
 /**
  * @param decimal mark of the file as a whole
@@ -168,10 +270,11 @@ export const guessColumn = (
   const numbers = t.point + t.comma + t.whole
   if (t.long > 0 || (t.padded > 0 && codeName.test(name)))
     return { ...base, type: 'text', nullTexts: nulls.filter(isTextNull) }
-  if (isCommaBetween && t.comma > 0 && t.groupedCommas === t.comma && t.point === 0) {
-    const text = `"${[...t.distinct].find(x => x.includes(',')) ?? ''}" looks like a number with a mark between thousands, which is kept as text: export it without`
-    return { ...base, type: 'text', doubts: [text], share: 0.5 }
-  }
+  const mayBeGrouped = t.grouped > 0 || (isCommaBetween && t.groupedCommas > 0) || (decimal === ',' && t.point > 0)
+  const grouping = mayBeGrouped && !codeName.test(name) ? groupingOf(texts, decimal, isCommaBetween) : undefined
+  if (grouping) return guessGrouped(texts, grouping, decimal, name)
+  const suffix = t.measures > filled * 0.5 ? suffixOf(texts) : undefined
+  if (suffix !== undefined) return guessMeasures(texts, suffix, decimal, name)
   if (numbers > 0 && numbers + sum(t.states) >= filled * 0.9) return numbersOf(t, base, nulls, filled, decimal)
   const trues = sum(t.trues)
   const falses = sum(t.falses)
@@ -237,6 +340,7 @@ const numbersOf = (
     ...base,
     type: t.point + t.comma === 0 ? 'int' : 'float',
     decimal: own,
+    ...(own === '.' && t.groupedPoints === t.point && { isWeak: true }),
     nullTexts: nulls,
     status,
     doubts,

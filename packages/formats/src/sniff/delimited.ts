@@ -234,7 +234,8 @@ const tableFindings = (table: Table, settings: Settings): Finding[] => {
 /** A column of numbers without a delimiter. */
 export const singleColumn = (lines: readonly string[]): Table | undefined => {
   const table = findTable(lines, '\u0000', '"')
-  if (table?.width !== 1 || table.data.length < 2) return undefined
+  // A file of one line may be a single reading.
+  if (table?.width !== 1 || table.data.length < Math.min(2, lines.length)) return undefined
   const numbers = table.data.filter(row => classOf(row.cells[0] ?? '') === 'number')
   return numbers.length >= table.data.length * 0.6 ? { ...table, delimiter: ',', score: 0.6 } : undefined
 }

@@ -21,6 +21,10 @@ const siteName =
 const deviceName =
   /^(?:device|device_?id|device_?name|dev_?id|sensor|sensor_?id|sensor_?name|sensorid|deviceid|instrument|machine|machine_?id|unit_?id|node|node_?id|station|station_?id|lane|lane_?number|door|meter|meter_?id|logger|probe|tag|tagname|tag_?name|item_?id|point|geraet|gerät|capteur|mac|serial|serial_?number|serial_?no)$/i
 
+/** Beside a column of values, what tells whose value it is. */
+const seriesName = /^_?(?:name|variable|signal|parameter|measurement|quantity|metric|item|channel)_?$/i
+const valueName = /^_?(?:value|wert|valeur|valor|valore|val|reading)_?$/i
+
 /** Cities that are no names of zones, by the zone in which they lie. */
 const cityZones: Record<string, string> = {
   roma: 'Europe/Rome',
@@ -70,7 +74,7 @@ const cityZones: Record<string, string> = {
   shenzhen: 'Asia/Shanghai',
 }
 let zonesByCity: Map<string, string> | undefined
-const zoneOfCity = (city: string): string | undefined => {
+export const zoneOfCity = (city: string): string | undefined => {
   zonesByCity ??= new Map(
     Intl.supportedValuesOf('timeZone').map(zone => [
       (zone.split('/').at(-1) ?? '').replaceAll('_', ' ').toLowerCase(),
@@ -98,9 +102,11 @@ const guessTags = (fields: readonly Field[], clock: ClockGuess): Tags => {
   const free = fields.map((field, index) => ({ field, index })).filter(({ index }) => !clock.used.includes(index))
   const distinct = (field: Field): Set<string> => new Set(field.texts.map(text => text.trim()).filter(isTagText))
   const found = new Map<'site' | 'device', Field>()
+  const isLong = fields.some(field => valueName.test(field.name.trim()))
   for (const { field, index } of free) {
     const name = field.name.split('.').at(-1)?.trim() ?? ''
-    const key = siteName.test(name) ? 'site' : deviceName.test(name) ? 'device' : undefined
+    const isDevice = deviceName.test(name) || (isLong && seriesName.test(name))
+    const key = siteName.test(name) ? 'site' : isDevice ? 'device' : undefined
     if (key === undefined || found.has(key)) continue
     const texts = distinct(field)
     // One row of each is a table of things, not of readings; one text alone is better said in the source.
@@ -144,7 +150,9 @@ const zonesOf = (field: Field, texts: ReadonlySet<string>, tags: Tags): void => 
 
 /** The decimal mark that most numbers have. */
 const decimalOf = (guesses: readonly ColumnGuess[]): '.' | ',' => {
-  const floats = guesses.filter(g => g.type === 'float' && !g.empty)
+  const all = guesses.filter(g => g.type === 'float' && !g.empty)
+  const sure = all.filter(g => !g.isWeak)
+  const floats = sure.length > 0 ? sure : all
   const commas = floats.filter(g => g.decimal === ',').length
   return commas > floats.length / 2 ? ',' : '.'
 }
@@ -172,22 +180,36 @@ const uniqueName = (wanted: string, taken: Set<string>): string => {
 const controls = /[\u0000-\u001f\u007f]+/g
 
 /** A column as it stands in the options, and its name. */
+/** The name of a column whose head says what 1 and 0 mean: `Coil (1:ON 0:OFF)`. */
+const legendOf = (field: Field): string | undefined => {
+  const m = /^(.+?)\s*[([]\s*([01])\s*[:=]\s*([\p{L} ]{1,16}?)[\s,;/]+([01])\s*[:=]\s*([\p{L} ]{1,16}?)\s*[)\]]$/u.exec(
+    field.name,
+  )
+  if (!m || m[2] === m[4] || !field.texts.every(text => ['', '0', '1'].includes(text.trim()))) return undefined
+  return m[1]
+}
+
 const columnSettings = (field: Field, guess: ColumnGuess, decimal: '.' | ',', taken: Set<string>) => {
   const split = splitUnit(field.name)
   const rowUnit = field.unit?.replace(/^[[({]\s*|\s*[\])}]$/g, '').trim()
-  const unit = rowUnit !== undefined && rowUnit !== '' && !noUnit.test(rowUnit) ? spellUnit(rowUnit) : split.unit
-  const plain = field.name === '' ? (typeof field.ref === 'number' ? `column${field.ref}` : field.ref) : split.name
+  const legend = guess.type === 'int' ? legendOf(field) : undefined
+  const ownUnit = guess.suffix === undefined ? split.unit : spellUnit(guess.suffix)
+  const unit = rowUnit !== undefined && rowUnit !== '' && !noUnit.test(rowUnit) ? spellUnit(rowUnit) : ownUnit
+  const plain =
+    field.name === '' ? (typeof field.ref === 'number' ? `column${field.ref}` : field.ref) : (legend ?? split.name)
   // Where names without their units are equal, they keep them.
   const wanted = taken.has(plain) ? field.name : plain
   const name = uniqueName((wanted || 'column').replace(controls, ' ').slice(0, LIMITS.nameCharsMax - 8), taken)
   const isCount =
     guess.type === 'int' &&
     (countName.test(field.name) || !(continuousName.test(field.name) || (unit !== undefined && continuous.test(unit))))
-  const type = guess.type === 'int' ? (isCount ? 'int' : 'float') : guess.type
+  const type = legend !== undefined ? 'bool' : guess.type === 'int' ? (isCount ? 'int' : 'float') : guess.type
   const settings: Settings = {
     ...(field.ref !== name && { from: field.ref }),
     type,
     ...(unit !== undefined && unit !== '' && unit !== '-' && { unit: unit.slice(0, 32) }),
+    ...(guess.thousands !== undefined && { thousands: guess.thousands }),
+    ...(guess.suffix !== undefined && { suffixes: [guess.suffix] }),
     ...(guess.type === 'float' &&
       guess.decimal !== undefined &&
       guess.decimal !== decimal && { decimal: guess.decimal }),
@@ -210,10 +232,12 @@ const isRowNumber = (field: Field, index: number): boolean => {
 }
 
 export const planFields = (fields: readonly Field[], hints: Hints, decimals: boolean): FieldsPlan => {
-  const guesses = fields.map(field =>
-    guessColumn(field.texts, hints.decimal, field.name, hints.delimiter === ',' && decimals === false),
-  )
-  const decimal = decimals ? decimalOf(guesses) : '.'
+  const guessAll = (mark: '.' | ','): ColumnGuess[] =>
+    fields.map(field => guessColumn(field.texts, mark, field.name, hints.delimiter === ',' && decimals === false))
+  const first = guessAll(hints.decimal)
+  const decimal = decimals ? decimalOf(first) : '.'
+  // What a mark means in one column may follow from the others.
+  const guesses = decimal === hints.decimal ? first : guessAll(decimal)
   const clock = guessClock(fields, { ...hints, decimal })
   const tags = guessTags(fields, clock)
   const doubts: Doubt[] = [...clock.doubts, ...tags.doubts]

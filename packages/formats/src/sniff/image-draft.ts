@@ -20,15 +20,17 @@ export const imageDraft = (table: Table, draft: Draft, hints: Hints): Draft | un
   if (table.names || table.above.length > 0 || table.comment !== undefined || draft.format.time !== undefined)
     return undefined
   if (width < sideMin || data.length < sideMin || table.misfits.length > 0) return undefined
-  const isPixel = (cell: string): boolean => /^\d{1,6}(?:\.\d+)?$/.test(cell)
+  const { encoding, delimiter, decimal } = draft.format
+  const pixel = decimal === ',' ? /^-?\d{1,6}(?:,\d+)?$/ : /^-?\d{1,6}(?:\.\d+)?$/
+  const isPixel = (cell: string): boolean => pixel.test(cell)
   const last = data.every(row => row.cells[width - 1] === '') ? width - 1 : width
   if (!data.every(row => row.cells.slice(0, last).every(isPixel))) return undefined
   const time = nameTimes.find(([pattern]) => pattern.test(hints.name))
-  const { encoding, delimiter } = draft.format
   const format: Settings = {
     kind: 'image-csv',
     ...(encoding !== undefined && { encoding }),
     ...(delimiter !== undefined && { delimiter }),
+    ...(decimal === ',' && { decimal }),
     ...(time && { time: { pattern: time[1], layout: time[2] } }),
   }
   const { onlyThis: _, ...rest } = draft

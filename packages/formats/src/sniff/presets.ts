@@ -1,5 +1,6 @@
 /** Tables that are known by the names of their columns: what the names mean beyond what the cells show. */
-import type { PresetName } from '../presets.ts'
+import { type PresetName, presetOptions } from '../presets.ts'
+import { zoneOfCity } from './fields.ts'
 import type { Draft, Settings } from './proposal.ts'
 import type { Table } from './table.ts'
 
@@ -50,6 +51,23 @@ const streams: Partial<Record<PresetName, string>> = {
   'store-counts': 'count',
 }
 
+/** Zones of the shops that the preset does not know; undefined where one is in no zone that is known. */
+const shopZones = (table: Table): Settings | undefined => {
+  const at = table.names?.cells.indexOf('shop') ?? -1
+  const time: unknown = presetOptions('store-counts').time
+  const zone = isMap(time) ? time.zone : undefined
+  const known = isMap(zone) && isMap(zone.zones) ? zone.zones : {}
+  const zones: Settings = {}
+  for (const row of table.data) {
+    const shop = row.cells[at] ?? ''
+    if (shop === '' || shop === 'NULL' || shop in known || shop in zones) continue
+    const found = zoneOfCity(shop)
+    if (found === undefined) return undefined
+    zones[shop] = found
+  }
+  return zones
+}
+
 /** A draft of a preset, where the names of a table are those of one. It stands beside the table's own draft, and the sample decides. */
 export const presetDraft = (table: Table, draft: Draft): Draft | undefined => {
   const names = table.names?.cells
@@ -57,13 +75,21 @@ export const presetDraft = (table: Table, draft: Draft): Draft | undefined => {
   const found = presetColumns.find(([, columns]) => columns.every(column => names.includes(column)))
   if (!found) return undefined
   const [preset] = found
-  const { encoding, time } = draft.format
+  const { encoding, delimiter, time } = draft.format
+  const zones = preset === 'store-counts' ? shopZones(table) : {}
+  if (!zones) return undefined
   return {
     ...draft,
     // Zones that the preset names are not the machine's.
     ...(isMap(time) && time.zone !== undefined && { local: false }),
     stream: streams[preset] ?? draft.stream,
-    format: { kind: 'csv', ...(encoding !== undefined && { encoding }), preset },
+    format: {
+      kind: 'csv',
+      ...(encoding !== undefined && { encoding }),
+      ...(delimiter !== undefined && delimiter !== presetOptions(preset).delimiter && { delimiter }),
+      preset,
+      ...(Object.keys(zones).length > 0 && { time: { zone: { zones } } }),
+    },
     doubts: draft.doubts.filter(doubt => !['columns', 'sameTime', 'tags'].includes(String(doubt.path[1]))),
     findings: [{ what: 'format', text: `the preset ${preset}, by the names of its columns` }, ...draft.findings],
     weight: 2.4,

@@ -209,6 +209,22 @@ export const findTable = (lines: readonly string[], delimiter: string, quote: st
   const rows = all.filter(row => comment === undefined || !row.raw.startsWith(comment))
   if (rows.length === 0) return undefined
   const width = widthOf(rows)
+  const table = tableOf(all, rows, comment, delimiter, quote, width)
+  // What stands above a few rows may be more than they are: then the end says how wide they are.
+  const last = rows.length < fewRowsMax ? widthOf(rows.slice(-3)) : width
+  const other = last === width ? undefined : tableOf(all, rows, comment, delimiter, quote, last)
+  return other && other.score > (table?.score ?? 0) ? other : table
+}
+const fewRowsMax = 100
+
+const tableOf = (
+  all: readonly Row[],
+  rows: readonly Row[],
+  comment: string | undefined,
+  delimiter: string,
+  quote: string,
+  width: number,
+): Table | undefined => {
   if (width < 1) return undefined
   const classes = columnClasses(rows, width)
   const isTyped = classes.some(c => c === 'number' || c === 'time')

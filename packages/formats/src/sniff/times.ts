@@ -2,7 +2,7 @@
  * Layouts of times from texts: the texts are cut into date, time of day and offset; each shape becomes one layout; where
  * day and month cannot be told apart by shape, the texts that the readers take, their order and their steps decide.
  */
-import { createTimeReader, LOCAL_TIME, NO_TIME, timeBytes, UTC_TIME } from '../time-layout.ts'
+import { createTimeReader, LOCAL_TIME, monthOf, NO_TIME, timeBytes, UTC_TIME } from '../time-layout.ts'
 import type { Hints } from './proposal.ts'
 
 export type Part = 'datetime' | 'date' | 'time'
@@ -109,6 +109,15 @@ const dateForms: readonly { pattern: RegExp; read(m: RegExpExecArray): Omit<Date
     },
   },
   {
+    pattern: /^(\d{4})年( ?)(\d{1,2})月\2(\d{1,2})日/,
+    read: ([, , s = '', month = '', day = '']) => ({
+      key: `年${s}`,
+      orders: ['YMD'],
+      layout: (_, l) => `YYYY年${s}${two('MM', l.month)}月${s}${two('DD', l.day)}日`,
+      digits: { day: digitsOf(day), month: digitsOf(month) },
+    }),
+  },
+  {
     pattern: /^(\d{1,2})([-/. ]?)([A-Za-z]{3})(\.?)\2(\d{4}|\d{2})(?!\d)/,
     read: ([, day = '', s = '', name = '', dot = '', year = '']) => ({
       key: `${monthNames.test(name) ? 'n' : 'x'}${s}${dot}${year.length}`,
@@ -123,6 +132,24 @@ const dateForms: readonly { pattern: RegExp; read(m: RegExpExecArray): Omit<Date
       key: `${monthNames.test(name) ? 'm' : 'x'}${s}${t}`,
       orders: ['MDY'],
       layout: (_, l) => `MMM${s}${two('DD', l.day)}${t}YYYY`,
+      digits: { day: digitsOf(day) },
+    }),
+  },
+  {
+    pattern: /^(\d{1,2})(\.? |[-/.]| de )(\p{L}{3,10})(\.?)( |[-/.]| de )(\d{4}|\d{2})(?!\d)/u,
+    read: ([, day = '', s = '', name = '', dot = '', t = '', year = '']) => ({
+      key: `${monthOf(name) === undefined ? 'x' : 'w'}${s}${dot}${t}${year.length}`,
+      orders: ['DMY'],
+      layout: (_, l) => `${two('DD', l.day)}${literal(s)}MMMM${dot}${literal(t)}${year.length === 4 ? 'YYYY' : 'YY'}`,
+      digits: { day: digitsOf(day) },
+    }),
+  },
+  {
+    pattern: /^(\p{L}{3,10})(\.?[-/ ])(\d{1,2})(,?[-/ ])(\d{4})(?!\d)/u,
+    read: ([, name = '', s = '', day = '', t = '']) => ({
+      key: `${monthOf(name) === undefined ? 'x' : 'W'}${s}${t}`,
+      orders: ['MDY'],
+      layout: (_, l) => `MMMM${s}${two('DD', l.day)}${t}YYYY`,
       digits: { day: digitsOf(day) },
     }),
   },
@@ -168,7 +195,8 @@ const readDate = (text: string): DatePart | undefined => {
 
 const clockForms: readonly { pattern: RegExp; read(m: RegExpExecArray): Omit<ClockPart, 'length'> }[] = [
   {
-    pattern: /^(\d{1,2})([:.-])(\d{1,2})(?:\2(\d{1,2})(?:([.,:])(\d{1,9}))?)?( ?)([AaPp][Mm])?(?![\dA-Za-ln-y])/,
+    pattern:
+      /^(\d{1,2})([:.-])(\d{1,2})(?:\2(\d{1,2})(?:([.,:])(\d{1,9}))?)?([ \u00a0\u202f]?)([AaPp](?:\.[ \u00a0]?[Mm]\.?|[Mm]))?(?![\dA-Za-ln-y])/,
     read: ([, hour = '', s = '', minute = '', second, mark, fraction, blank = '', half]) => ({
       key: `${s}${second === undefined ? 0 : 1}${mark ?? ''}${half ? `a${blank}` : ''}`,
       layout: l => {
@@ -183,6 +211,36 @@ const clockForms: readonly { pattern: RegExp; read(m: RegExpExecArray): Omit<Clo
       },
       fraction: fraction?.length ?? 0,
     }),
+  },
+  {
+    pattern: /^(\d{1,2})時(\d{1,2})分(?:(\d{1,2})秒)?/,
+    read: ([, hour = '', minute = '', second]) => ({
+      key: `時${second === undefined ? 0 : 1}`,
+      layout: l => {
+        const seconds = second === undefined ? '' : `${l.second ? 's' : 'ss'}秒`
+        return `${l.hour ? 'H' : 'HH'}時${l.minute ? 'm' : 'mm'}分${seconds}`
+      },
+      digits: {
+        hour: digitsOf(hour),
+        minute: digitsOf(minute),
+        ...(second !== undefined && { second: digitsOf(second) }),
+      },
+      fraction: 0,
+    }),
+  },
+  {
+    pattern: /^(\d{1,2})h(\d{2})(?:m(?:in)?(\d{2})s?)?(?![\dA-Za-z])/,
+    read: ([whole = '', hour = '', minute = '', second]) => {
+      const behind = /[a-z]+$/.exec(whole)?.[0] ?? ''
+      const minutes = /m(?:in)?(?=\d)/.exec(whole)?.[0] ?? ''
+      return {
+        key: `h${minutes}${behind}`,
+        layout: l =>
+          `${l.hour ? 'H' : 'HH'}'h'mm${second === undefined ? '' : `'${minutes}'ss${behind === '' ? '' : `'${behind}'`}`}`,
+        digits: { hour: digitsOf(hour), minute: digitsOf(minute) },
+        fraction: 0,
+      }
+    },
   },
   {
     pattern: /^(\d{2})(\d{2})(\d{2})(?:([.,])(\d{1,9})|(\d{3}))?(?!\d)/,
@@ -290,8 +348,8 @@ const clockFirst = (text: string): Shape | undefined => {
   const behind = text.slice(clock.length)
   if (behind === '') {
     // 1.2.3 is a version; with dots or dashes every number has two digits.
-    if (!clock.key.startsWith(':') && !/^\d\d([.-])\d\d\1\d\d(?:\D|$)/.test(text)) return undefined
-    if (!clock.key.startsWith(':') && !clock.key.includes('a') && !/^[.-]1/.test(clock.key)) return undefined
+    if (!/^[:時h]/.test(clock.key) && !/^\d\d([.-])\d\d\1\d\d(?:\D|$)/.test(text)) return undefined
+    if (!/^[:時h]/.test(clock.key) && !clock.key.includes('a') && !/^[.-]1/.test(clock.key)) return undefined
     const shape = { key: `t${clock.key}`, part: 'time' as const, orders: ['YMD' as const], pair: undefined }
     const layout = (_: Order, l: Loose) => clock.layout(l)
     return { ...shape, layout, digits: clock.digits, fraction: clock.fraction, hasOffset: false, iso: false }
@@ -557,6 +615,16 @@ export const guessTimes = (texts: readonly string[], hints: Hints): TimeGuess | 
     ms,
     doubts,
   }
+}
+
+/** Times of day as `8.05`: they look like numbers, and only the name of their column and a date beside it tell. */
+export const guessPointClocks = (texts: readonly string[]): TimeGuess | undefined => {
+  const found = texts.map(text => /^([01]?\d|2[0-3])\.([0-5]\d)$/.exec(text.trim()))
+  if (!found.every(Boolean)) return undefined
+  const isPadded = found.every(m => m?.[1]?.length === 2)
+  const ms = Float64Array.from(found, m => Date.UTC(2000, 0, 1, Number(m?.[1]), Number(m?.[2])))
+  const layouts = [isPadded ? 'HH.mm' : 'H.mm']
+  return { part: 'time', layouts, share: 1, hasOffset: false, isMixed: false, ms, doubts: [] }
 }
 
 /** Times of day without marks: HHmm, or HHmmss and what is behind the second. */

@@ -2,8 +2,8 @@
 
 const prefixes = '(?:[yzafpnµμumcdhkMGTPd]|da)?'
 const bases =
-  '(?:A|V|W|Hz|Pa|bar|J|N|F|H|S|T|C|K|g|m|s|l|L|mol|lm|lx|cd|Bq|Gy|Sv|eV|VA|var|VAr|Wh|VAh|Ah|Ω|Ohm|ohm|Ohms|ohms|Torr|torr|G|Gal|M|rad|sr|B|dB|Vpp|Vrms|Vp|VDC|VAC|A(?:rms|pp|DC|AC)|cps|cpm|pt)'
-const plain = new RegExp(`^${prefixes}${bases}(?:\\^?-?[\\d²³⁻¹]+)?$`, 'u')
+  '(?:A|V|W|Hz|Pa|bar|J|N|F|H|S|T|C|K|g|m|s|l|L|mol|lm|lx|cd|Bq|Gy|Sv|eV|VA|var|VAr|Wh|VAh|Ah|Ω|Ohm|ohm|Ohms|ohms|Torr|torr|G|Gal|M|rad|sr|B|dB|Vpp|Vrms|Vp|VDC|VAC|A(?:rms|pp|DC|AC)|cps|cpm|pt|AU|sccm)'
+const plain = new RegExp(`^${prefixes}${bases}(?:\\^?[1-4]|\\^?-[1-4]|[²³⁴]|⁻[¹²³⁴])?$`, 'u')
 const words = new Set([
   '%',
   '‰',
@@ -283,6 +283,12 @@ const spelled: Record<string, string> = {
 }
 export const spellUnit = (text: string): string => spelled[text.trim().toLowerCase()] ?? text.trim()
 
+/** Behind a stroke a letter alone is a unit only where no name is as short: `T/K`, `U/V`; not `P/T` or `A/B`. */
+const isQuotientUnit = (text: string): boolean =>
+  text.length === 1
+    ? /^[KVAshgW%°]$/u.test(text)
+    : isUnit(text) && !/^(?:in|pt|none|day|days|count|counts)$/i.test(text)
+
 /** A name and its unit, where the name carries one. */
 export const splitUnit = (name: string): { name: string; unit?: string } => {
   const forms = [
@@ -293,15 +299,18 @@ export const splitUnit = (name: string): { name: string; unit?: string } => {
     /^(.+?),\s+([^,()]+?)(?:\s+\(.*\))?$/su,
     /^(.+?)\s+in\s+(\S+)$/su,
     /^(.+?)\s+(%|%\s?RH|°C|°F|ºC|℃|hPa|mbar|kPa|µS\/cm|ppm|ppb|lux|W\/m²|km\/h|m\/s|mm|kWh|kW|Hz)$/su,
-    /^(.+?)\/(°C|K|V|A|mA|mV|µA|nA|s|ms|min|h|mbar|hPa|Pa|bar|%|nm|mm|mg|g|µg|Hz|kHz|W|kW|mW|mg|ml|ppm)$/su,
+    /^(.+?)\s+(\S+\/\S+)$/su,
+    /^(.+?)\s*\/\s*(\S+)$/su,
   ]
+  const slashForm = forms.length - 1
   for (const [i, form] of forms.entries()) {
     const m = form.exec(name)
     if (!m) continue
     const [, stem = '', unit = ''] = m
     // In square brackets stands a unit, known or not; elsewhere only a known one is.
     const bracketed = i === 0 && unit.length <= 16 && !/^\d+$/.test(unit)
-    if (bracketed || isUnit(unit)) return { name: stem.trim(), unit: spellUnit(unit) }
+    if (bracketed || (i === slashForm ? isQuotientUnit(unit) : isUnit(unit)))
+      return { name: stem.trim(), unit: spellUnit(unit) }
   }
   return { name }
 }
