@@ -66,6 +66,9 @@ const headSchema = {
   sensors: z.array(z.object({ id: z.string(), name: z.string() })),
   from: z.string(),
   to: z.string(),
+  behindEntries: z.int().openapi({
+    description: 'Entries of the journal that are not counted yet: until then, what is missing may have come',
+  }),
 }
 
 const coverageRoute = createRoute({
@@ -274,6 +277,7 @@ const headOf = ({ site, stream, streams, sensors, fromMs, toMs }: Asked, deps: A
       .filter(({ device }) => sensors?.includes(device) ?? true)
       .map(({ device }) => ({ id: device, name: names.get(device) ?? device })),
     ...{ from: isoOf(fromMs, site), to: isoOf(toMs, site) },
+    behindEntries: deps.flow.flow().projections.find(({ name }) => name === 'rollup')?.behind ?? 0,
   }
 }
 const isoOf = (ms: number, site: Site): string => localIso(BigInt(ms) * 1_000_000n, site.zone)

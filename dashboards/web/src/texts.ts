@@ -456,6 +456,9 @@ export const texts = {
     mapLabel: (site: string) => `Coverage of ${site} by sensor and time; arrow keys move, Enter opens a day`,
     hint: 'Point at a place, or move with the arrow keys, to read what it says. A day opens into its hours.',
     hintHours: 'Point at an hour, or move with the arrow keys, to read what it says.',
+    behind: 'Not all is counted yet',
+    behindText: (n: string) =>
+      `${n} entries of the journal are still to be counted: some of what is missing here has come and will show.`,
     whole: 'Nothing is missing',
     wholeText: 'Every sensor delivered all that was expected of it in these days.',
     why: 'What is missing, and why',

@@ -15,6 +15,8 @@ import { texts } from '../texts.ts'
 import type { ViewProps } from '../view.ts'
 
 const t = texts.gaps
+/** A few are always under way. */
+const behindMax = 20
 
 export default ({ query, live, nowMs }: ViewProps) => {
   const { sites, error, retry } = useExpectingSites()
@@ -164,6 +166,9 @@ const Shown = ({ found: { coverage, gaps }, site, view, change }: ShownProps) =>
   useEffect(() => setPointed(undefined), [map])
   return (
     <>
+      {gaps.behindEntries > behindMax && (
+        <Notice title={t.behind}>{t.behindText(numberText(gaps.behindEntries))}</Notice>
+      )}
       <Figures {...{ coverage, gaps }} />
       <section class="panel gaps-panel" aria-label={t.coverage}>
         {view.day !== undefined && (
