@@ -209,6 +209,7 @@ describe.skipIf(!influxd || !hasCounts)('the dashboards on influxd and on the la
         sites,
         records,
         evidence: records.evidence,
+
         live,
         metrics: new Registry(),
         version: '1',
@@ -226,6 +227,12 @@ describe.skipIf(!influxd || !hasCounts)('the dashboards on influxd and on the la
       journalStats: () => ({ oldestSeq: 1, nextSeq: 1, bytes: 0, lostEntries: 0 }),
       journalEntry: async () => ({ gone: 'trimmed' }),
       readiness: () => ({ ready: true, reasons: [] }),
+      flow: {
+        attention: () => [],
+        flow: () => {
+          throw new Error('no dashboard asks for it')
+        },
+      },
     })
     const local = { incoming: { socket: { remoteAddress: '127.0.0.1' } } }
     ask = async (path, init) => (await app.request(path, init, local)).text()

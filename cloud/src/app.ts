@@ -18,6 +18,7 @@ import { countRoutes } from './routes/counts.ts'
 import { coverageRoutes } from './routes/coverage.ts'
 import { eventRoutes } from './routes/events.ts'
 import { flagRoutes } from './routes/flags.ts'
+import { flowRoutes } from './routes/flow.ts'
 import { frameRoutes } from './routes/frames.ts'
 import { gatewayRoutes } from './routes/gateways.ts'
 import { influxQlRoutes } from './routes/influxql.ts'
@@ -58,6 +59,7 @@ export const createApp = (deps: AppDeps): OpenAPIHono => {
   compareRoutes(app, deps)
   coverageRoutes(app, deps)
   gatewayRoutes(app, deps)
+  flowRoutes(app, deps)
   recordRoutes(app, deps)
   lineageRoutes(app, deps)
   flagRoutes(app, deps)

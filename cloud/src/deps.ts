@@ -4,6 +4,7 @@ import type { WebFiles } from '@penstock/http'
 import type { LogStats } from '@penstock/log'
 import type { Registry } from 'prom-client'
 import type { GatewayCredential } from './config.ts'
+import type { FlowWatch } from './flow.ts'
 import type { Historian } from './historian.ts'
 import type { Ingest } from './ingest.ts'
 import type { ReadEntry } from './journal-entry.ts'
@@ -29,6 +30,7 @@ export interface AppDeps {
     | 'framesAt'
   >
   evidence: Evidence
+  flow: Pick<FlowWatch, 'flow' | 'attention'>
   live: Pick<Live, 'gateways' | 'latest' | 'subscribe' | 'stats'>
   /** `ingest.frames`: resolves with the receipt once the journal has the entry. Rejects where the journal fails. */
   ingest(gateway: string, epoch: string, seq: number, body: Uint8Array): Promise<Receipt>

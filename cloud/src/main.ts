@@ -2,7 +2,7 @@
  * penstock-cloud: broker → ingest → journal → projectors → API and page. This file is the table of contents: it opens what
  * there is, connects it, and closes it in the opposite order.
  */
-import { writeFile } from 'node:fs/promises'
+import { statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -16,6 +16,7 @@ import type { Broker, OnMessage } from './broker.ts'
 import { openEmbeddedBroker } from './brokers/embedded.ts'
 import { openExternalBroker } from './brokers/external.ts'
 import { type CloudConfig, cloudJsonSchema, loadCloudConfig } from './config.ts'
+import { openFlow } from './flow.ts'
 import { openGatewayHistory } from './gateway-history.ts'
 import { historianText } from './historian-config.ts'
 import { checkInflux } from './historians/influx.ts'
@@ -33,6 +34,7 @@ import { createLive, type Live } from './projectors/live.ts'
 import { RecordsDamagedError } from './projectors/records.ts'
 import { createRollupProjector } from './projectors/rollup.ts'
 import { createReception } from './reception.ts'
+import { gatewayView } from './routes/gateways.ts'
 import { createSites } from './sites.ts'
 import { createTopicPatterns } from './topic-patterns.ts'
 import { createWaysIn, type WaysIn } from './ways-in.ts'
@@ -64,6 +66,7 @@ const limits = {
   behindEntriesMax: 1000,
   journalTrimEveryMs: 10_000,
   gatewayHistoryEveryMs: 60_000,
+  flowEveryMs: 2000,
 }
 
 // Left to itself, V8 lets garbage grow to several times of what is in use after a burst of readings, and keeps it.
@@ -240,6 +243,7 @@ const serveUntilClosed = async (
   broker = closing.adopt(await openBroker(config, waysIn, reception, log), b => b.close())
 
   // The way out.
+  const { bytesMax } = config.journal
   const stats = () => projections.map(projection => projection.stats())
   const metrics = createMetrics({
     ingest,
@@ -248,6 +252,21 @@ const serveUntilClosed = async (
     broker: () => broker?.stats() ?? { connections: 0, connected: false },
     gateways: () => live.gateways(),
   })
+  const flow = closing.adopt(
+    openFlow({
+      now: Date.now,
+      gateways: () => live.gateways().map(gateway => gatewayView(gateway, { now, receipt })),
+      broker: () => broker?.stats() ?? { connections: 0, connected: false },
+      ingest: ingest.stats,
+      journal: () => ({ ...journal.stats(), ...(bytesMax !== undefined && { bytesMax }) }),
+      projections: stats,
+      disk: () => diskOf(config.dataDir),
+      rejectsSince: records.evidence.rejectsSince,
+      onAttention: items => live.attention(JSON.stringify({ items })),
+      ...{ everyMs: limits.flowEveryMs, behindEntriesMax: limits.behindEntriesMax, log },
+    }),
+    f => f.close(),
+  )
   const web = await loadWeb(fileURLToPath(new URL('../../dashboards/web/dist', import.meta.url)), pageViews)
   const { listen, gateways } = config
   const app = createApp({
@@ -255,6 +274,7 @@ const serveUntilClosed = async (
     sites,
     records,
     evidence: records.evidence,
+    flow,
     live,
     ingest: ingest.frames,
     receipt,
@@ -313,6 +333,12 @@ const secondary = (projector: Projector, kind: string): Projector => ({
   ...projector,
   name: `${projector.name}-${kind}`,
 })
+
+/** Room on the disk that holds the data; `undefined` where the system does not tell. */
+const diskOf = async (folder: string): Promise<{ freeBytes: number; totalBytes: number } | undefined> => {
+  const disk = await statfs(folder).catch(() => undefined)
+  return disk && { freeBytes: disk.bavail * disk.bsize, totalBytes: disk.blocks * disk.bsize }
+}
 
 const readiness = (projections: readonly ReturnType<Projection['stats']>[]) => {
   const reasons = projections.flatMap(({ name, applied, last, problem }) => {

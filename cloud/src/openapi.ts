@@ -24,6 +24,7 @@ export const openApiDocument = async (version: string): Promise<unknown> => {
       totals: never,
       framesAt: never,
     },
+    flow: { flow: never, attention: never },
     evidence: { feeds: never, nearRejects: never, nearLosses: never, rejectsSince: never },
     live: { gateways: never, latest: never, subscribe: never, stats: never },
     ingest: never,

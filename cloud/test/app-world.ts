@@ -4,6 +4,7 @@ import type { ServerOptions } from '@penstock/http'
 import { Registry } from 'prom-client'
 import { createApp } from '../src/app.ts'
 import type { Access, AppDeps } from '../src/deps.ts'
+import { type FlowOptions, openFlow } from '../src/flow.ts'
 import type { Aggregate, Historian } from '../src/historian.ts'
 import { createMemoryHistorian } from '../src/historians/memory.ts'
 import { lineMappingSchema } from '../src/lines.ts'
@@ -38,6 +39,14 @@ const noEvidence: AppDeps['evidence'] = {
   rejectsSince: async () => 0,
 }
 
+const quietFlow: FlowOptions = {
+  ...{ now: () => nowMs, everyMs: 2 ** 31 - 1, behindEntriesMax: 1000, log: { warn: () => {} }, onAttention: () => {} },
+  ...{ gateways: () => [], projections: () => [], disk: async () => undefined, rejectsSince: async () => 0 },
+  broker: () => ({ connections: 0, connected: true }),
+  ingest: () => ({ envelopes: 0, duplicates: 0, invalid: 0, rows: 0, queuedBytes: 0 }),
+  journal: () => ({ bytes: 4096, nextSeq: 8, lostEntries: 0 }),
+}
+
 export interface World {
   deps: AppDeps
   historian: Historian
@@ -69,6 +78,7 @@ export const createWorld = (options: { access?: Partial<Access>; deps?: Partial<
       sites: createSites(siteConfigs),
       records: noRecords,
       evidence: noEvidence,
+      flow: openFlow(quietFlow),
       live,
       metrics,
       version: '1.2.3',

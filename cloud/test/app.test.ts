@@ -62,7 +62,7 @@ describe('system routes', () => {
           '/v1/counts',
           '/v1/counts/week',
         ],
-        ...['/v1/coverage', '/v1/gaps'],
+        ...['/v1/coverage', '/v1/gaps', '/v1/flow', '/v1/attention'],
         ...['/v1/gateways', '/v1/ledger', '/v1/losses', '/v1/frames', '/v1/status', '/v1/events'],
         ...['', '/groups', '/{id}', '/preview', '/replay', '/{id}/replay', '/dismiss'].map(p => `/v1/rejects${p}`),
       ].sort(),

@@ -9,9 +9,12 @@ import {
   createLive,
   createMemoryHistorian,
   createSites,
+  type FlowWatch,
+  gatewayView,
   type HttpServer,
   lineMappingSchema,
   loadWeb,
+  openFlow,
   openRecords,
   openServer,
   pageViews,
@@ -84,8 +87,21 @@ export const openFiveStores = async ({ webDir, recordsFile, weeks, now }: FiveSt
   const records = await openRecords(recordsFile)
   const web = await loadWeb(webDir, pageViews)
   let reasons: string[] = []
+  const flow: FlowWatch = openFlow({
+    ...{ now: () => now().getTime(), everyMs: 1000, behindEntriesMax: 1000, log: { warn: () => {} } },
+    ...{
+      projections: () => ['historian', 'rollup', 'records', 'live'].map(name => ({ name, applied: 41, last: 41 })),
+      disk: async () => undefined,
+    },
+    gateways: () => live.gateways().map(gateway => gatewayView(gateway, deps)),
+    broker: () => ({ connections: 2, connected: true }),
+    ingest: () => ({ envelopes: 41, duplicates: 0, invalid: 0, rows: 40 * 41, queuedBytes: 0 }),
+    journal: () => deps.journalStats(),
+    rejectsSince: records.evidence.rejectsSince,
+    onAttention: items => live.attention(JSON.stringify({ items })),
+  })
   const deps: AppDeps = {
-    ...{ historian, sites, records, evidence: records.evidence, live, now, lateHoursMax: 48, version: '0.1.0' },
+    ...{ historian, sites, records, evidence: records.evidence, flow, live, now, lateHoursMax: 48, version: '0.1.0' },
     ...(web && { web }),
     ingest: async (_gateway, epoch, seq) => ({ epoch, through: seq }),
     receipt: (_gateway, epoch) => ({ epoch, through: 41 }),
@@ -144,6 +160,7 @@ export const openFiveStores = async ({ webDir, recordsFile, weeks, now }: FiveSt
       server = await openServer({ fetch: app.fetch, host: '127.0.0.1', port: Number(port) })
     },
     async close() {
+      await flow.close()
       await live.close()
       await server.close()
       await records.close()

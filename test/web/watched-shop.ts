@@ -10,9 +10,12 @@ import {
   createMemoryHistorian,
   createRollupProjector,
   createSites,
+  type FlowWatch,
+  gatewayView,
   type JournalEntry,
   lineMappingSchema,
   loadWeb,
+  openFlow,
   openRecords,
   openServer,
   pageViews,
@@ -86,22 +89,36 @@ export const openWatchedShop = async ({ webDir, recordsFile, now }: WatchedShopO
   })
   const status = (gateway: string, online: boolean, pending: number, sources: SourceStatus[], problems?: string[]) => {
     const last = seq + pending
+    const saidMs = now().getTime() - (online ? 2000 : 3 * MS_PER_HOUR)
     live.status(
       gateway,
       {
         ...{ online, epoch: 'k7', oldestSeq: last, nextSeq: last + 1, spoolBytes: 262_144, version: '0.1.0', sources },
-        clock: new Date(now().getTime() + 340).toISOString(),
+        clock: new Date(saidMs + 340).toISOString(),
         ...(problems && { problems }),
       },
-      now().getTime() - (online ? 2000 : 3 * MS_PER_HOUR),
+      saidMs,
     )
   }
   status('shop', true, 0, [sourceOf()])
   status('annex', false, 312, [sourceOf({ rejects: 0, rows: 940 })])
 
   const web = await loadWeb(webDir, pageViews)
+  const flow: FlowWatch = openFlow({
+    ...{ now: () => now().getTime(), everyMs: 1000, behindEntriesMax: 1000, log: { warn: () => {} } },
+    ...{
+      projections: () => ['historian', 'rollup', 'records', 'live'].map(name => ({ name, applied: seq, last: seq })),
+      disk: async () => undefined,
+    },
+    gateways: () => live.gateways().map(gateway => gatewayView(gateway, deps)),
+    broker: () => ({ connections: 2, connected: true }),
+    ingest: () => ({ envelopes: seq, duplicates: 0, invalid: 0, rows: 40 * seq, queuedBytes: 0 }),
+    journal: () => deps.journalStats(),
+    rejectsSince: records.evidence.rejectsSince,
+    onAttention: items => live.attention(JSON.stringify({ items })),
+  })
   const deps: AppDeps = {
-    ...{ historian, sites, records, evidence: records.evidence, live, now, lateHoursMax: 48, version: '0.1.0' },
+    ...{ historian, sites, records, evidence: records.evidence, flow, live, now, lateHoursMax: 48, version: '0.1.0' },
     ...(web && { web }),
     ingest: async (_gateway, epoch, seq) => ({ epoch, through: seq }),
     receipt: (_gateway, epoch) => ({ epoch, through: seq }),
@@ -126,6 +143,7 @@ export const openWatchedShop = async ({ webDir, recordsFile, now }: WatchedShopO
     },
     shopSays: (source, problems) => status('shop', true, 0, [sourceOf(source)], problems),
     async close() {
+      await flow.close()
       await live.close()
       await server.close()
       await records.close()
@@ -216,8 +234,9 @@ const shopDay = (dayMs: number, ago: number, last: number): Partial<JournalEntry
   if (ago !== 5) return day
   const { date } = zone.parts(dayMs)
   const file = `doors-${date}.csv`
+  const ledger = (day.ledger ?? []).map(line => ({ ...line, rowsRead: line.rowsRead + 1, rowsRejected: 1 }))
   return {
-    ...day,
+    ...{ ...day, ledger },
     rejects: [
       {
         origin: { source: 'doors', file, firstLine: 28, lastLine: 28, format: 'csv' },

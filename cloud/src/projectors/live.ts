@@ -16,7 +16,16 @@ import { formatNs } from '@penstock/frame'
 import type { Aggregate } from '../historian.ts'
 import type { JournalEntry, Projector } from '../projector.ts'
 
-export type LiveEventType = 'hello' | 'reading' | 'count' | 'gateway' | 'ledger' | 'reject' | 'reset' | 'cut'
+export type LiveEventType =
+  | 'hello'
+  | 'reading'
+  | 'count'
+  | 'gateway'
+  | 'ledger'
+  | 'attention'
+  | 'reject'
+  | 'reset'
+  | 'cut'
 export interface LiveEvent {
   /** Undefined where the event is for this client alone and is not to be resumed from. */
   id?: string
@@ -108,6 +117,8 @@ export interface Live extends Projector {
   rejects(came: number, settled: number): void
   /** Rows that the rollup has just stored; called by the rollup projector. */
   aggregates(rows: readonly Aggregate[]): void
+  /** What needs a person has changed; JSON. */
+  attention(data: string): void
   gateways(): GatewayView[]
   latest(filter?: { site?: string; device?: string; stream?: string }): LatestReading[]
   /** Ends by itself at `close`. `undefined` where too many clients listen already. */
@@ -250,6 +261,7 @@ export const createLive = (options: LiveOptions): Live => {
       for (const row of rows) takeAggregate(pendingCounts, row)
       if (pendingCounts.size > 0) schedule()
     },
+    attention: data => hub.publish('attention', data),
     gateways: () => [...gateways.values()].sort((a, b) => (a.gateway < b.gateway ? -1 : 1)),
     latest: (filter = {}) =>
       [...series.values()].filter(

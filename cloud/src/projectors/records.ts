@@ -108,6 +108,8 @@ export interface LedgerQuery {
   gateway?: string
   source?: string
   file?: string
+  /** Part of the file's name, in any case of letters. */
+  search?: string
   offset: number
   limit: number
 }
@@ -382,11 +384,12 @@ const ledgerRows = `
     select r.gateway, r.source, r.file, r.generation, count(*) as n from rejects r
     join settled s on s.seq = r.seq and s.idx = r.idx where s.state = 'replayed' and r.file is not null group by all
   ) p on p.gateway = l.gateway and p.source = l.source and p.file = l.file and coalesce(p.generation, 1) = l.generation`
-const ledgerFilter = (query: { gateway?: string; source?: string; file?: string }) =>
+const ledgerFilter = (query: Omit<LedgerQuery, 'offset' | 'limit'>) =>
   filter([
     ['gateway = ?', query.gateway],
     ['source = ?', query.source],
     ['file = ?', query.file],
+    ['contains(lower(file), lower(?))', query.search],
   ])
 
 const appendRejects = async (write: DuckDBConnection, entries: readonly JournalEntry[]): Promise<void> => {

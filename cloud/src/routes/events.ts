@@ -6,7 +6,7 @@ import { ProblemError, problemResponses } from '../problem.ts'
 import type { Subscription } from '../projectors/live.ts'
 import { name, names } from './parameters.ts'
 
-const eventTypes = ['reading', 'count', 'gateway', 'ledger', 'reject'] as const
+const eventTypes = ['reading', 'count', 'gateway', 'ledger', 'reject', 'attention'] as const
 const route = createRoute({
   method: 'get',
   path: '/v1/events',

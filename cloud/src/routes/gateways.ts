@@ -17,6 +17,8 @@ const gatewaySchema = z
     epoch: z.string(),
     version: z.string(),
     spoolBytes: z.int(),
+    storedThrough: z.int().openapi({ description: 'Its last entry that is stored: what its receipt says' }),
+    receivedAt: z.string().nullable().openapi({ description: 'When its last entry came, since the cloud started' }),
     pendingEntries: z.int().openapi({ description: 'Entries that it has and the cloud does not, when it last spoke' }),
     clock: z.string().openapi({ description: 'Its own clock when it spoke' }),
     clockAheadMs: z.int().openapi({ description: 'How far its clock was ahead of ours; negative: behind' }),
@@ -60,6 +62,7 @@ export const gatewayView = (
   g: GatewayView,
   { now, receipt }: Pick<AppDeps, 'now' | 'receipt'>,
 ): z.output<typeof gatewaySchema> => {
+  const { through } = receipt(g.gateway, g.epoch)
   const silentMs = Math.max(0, now().getTime() - g.statusAtMs)
   return {
     gateway: g.gateway,
@@ -69,7 +72,9 @@ export const gatewayView = (
     epoch: g.epoch,
     version: g.version,
     spoolBytes: g.spoolBytes,
-    pendingEntries: Math.max(0, g.nextSeq - 1 - receipt(g.gateway, g.epoch).through),
+    storedThrough: through,
+    receivedAt: g.receivedAtMs === null ? null : new Date(g.receivedAtMs).toISOString(),
+    pendingEntries: Math.max(0, g.nextSeq - 1 - through),
     clock: g.clock,
     clockAheadMs: Date.parse(g.clock) - g.statusAtMs,
     sources: g.sources,

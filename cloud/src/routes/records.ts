@@ -52,12 +52,18 @@ const file = {
   file: z.string().max(4096).optional().openapi({ description: 'Only of this file' }),
 }
 
+const search = z
+  .string()
+  .min(1)
+  .max(256)
+  .optional()
+  .openapi({ description: 'Part of the file’s name, in any case of letters' })
 const ledgerRoute = createRoute({
   method: 'get',
   path: '/v1/ledger',
   tags: ['records'],
   summary: 'What each file has amounted to, latest change first',
-  request: { query: z.strictObject({ ...file, limit, page }) },
+  request: { query: z.strictObject({ ...file, search, limit, page }) },
   responses: answer(
     z.object({ lines: z.array(ledgerSchema), totals: totalsSchema, next }),
     'One page, and the sums over all lines that the filter names',
@@ -99,9 +105,10 @@ interface FileFilter {
   gateway?: string
   source?: string
   file?: string
+  search?: string
 }
 /** Without the keys that are undefined. */
-const given = (filter: { [K in keyof FileFilter]: string | undefined }): FileFilter =>
+const given = (filter: { [K in keyof FileFilter]?: string | undefined }): FileFilter =>
   Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined))
 
 const badPage = (): ProblemError =>

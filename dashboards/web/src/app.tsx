@@ -14,6 +14,7 @@ const views: readonly { path: string; name: string; load(): Promise<{ default: C
   { path: '/', name: texts.nav.overview, load: () => import('./views/overview.tsx') },
   { path: '/counts', name: texts.nav.counts, load: () => import('./views/counts.tsx') },
   { path: '/instruments', name: texts.nav.instruments, load: () => import('./views/instruments.tsx') },
+  { path: '/gateways', name: texts.nav.gateways, load: () => import('./views/gateways.tsx') },
   { path: '/gaps', name: texts.nav.gaps, load: () => import('./views/gaps.tsx') },
   { path: '/quarantine', name: texts.nav.quarantine, load: () => import('./views/quarantine.tsx') },
   { path: '/reference', name: texts.nav.reference, load: () => import('./views/reference.tsx') },

@@ -27,6 +27,15 @@ export interface ReadingEvent {
 }
 export type LineState = 'connecting' | 'live' | 'offline'
 
+/** What needs a person, as /v1/attention says it. */
+export interface AttentionItem {
+  id: string
+  level: 'urgent' | 'soon'
+  what: string
+  act: string
+  link: string
+}
+
 export interface LiveLine {
   state(): LineState
   /** When the service was last heard, ms. */
@@ -38,6 +47,10 @@ export interface LiveLine {
   onGateway(listener: () => void): () => void
   /** Rejects came, or were decided on. */
   onReject(listener: () => void): () => void
+  /** What a file has amounted to has changed. */
+  onLedger(listener: () => void): () => void
+  /** What needs a person has changed. */
+  onAttention(listener: (items: readonly AttentionItem[]) => void): () => void
   /** What was missed is not to be had: read everything again. */
   onReset(listener: () => void): () => void
 }
@@ -65,6 +78,8 @@ const listeners = <T>() => {
 export const openLive = (): LiveLine => {
   const counts = listeners<CountEvent>()
   const gateways = listeners<void>()
+  const ledgers = listeners<void>()
+  const attentions = listeners<readonly AttentionItem[]>()
   const readings = listeners<ReadingEvent>()
   const rejects = listeners<void>()
   const resets = listeners<void>()
@@ -108,7 +123,7 @@ export const openLive = (): LiveLine => {
   const connect = (): void => {
     clearTimeout(retryTimer)
     source?.close()
-    const types = wantsReadings ? 'count,gateway,reject,reading' : 'count,gateway,reject'
+    const types = `count,gateway,reject,ledger,attention${wantsReadings ? ',reading' : ''}`
     const query = new URLSearchParams({ types, ...(lastId !== undefined && { after: lastId }) })
     source = new EventSource(`/v1/events?${query}`)
     source.onopen = () => {
@@ -126,6 +141,8 @@ export const openLive = (): LiveLine => {
     on('reading', data => readings.tell(JSON.parse(data) as ReadingEvent))
     on('gateway', () => gateways.tell())
     on('reject', () => rejects.tell())
+    on('ledger', () => ledgers.tell())
+    on('attention', data => attentions.tell((JSON.parse(data) as { items: AttentionItem[] }).items))
     on('reset', () => resets.tell())
     on('cut', lost)
   }
@@ -152,6 +169,8 @@ export const openLive = (): LiveLine => {
     },
     onGateway: gateways.add,
     onReject: rejects.add,
+    onLedger: ledgers.add,
+    onAttention: attentions.add,
     onReset: resets.add,
   }
 }

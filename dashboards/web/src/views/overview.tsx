@@ -1,10 +1,13 @@
-/** Where the page begins: every store with its day so far, and how the gateways are. */
+/** Where the page begins: what needs attention, the way of a reading, every store with its day so far, and how the gateways are. */
 import { useEffect } from 'preact/hooks'
 import { StoreCards } from '../counts/stores.tsx'
 import { useStores } from '../counts/use-stores.ts'
 import { GatewayList } from '../gateway-list.tsx'
+import { AttentionList } from '../overview/attention.tsx'
+import { FlowPicture } from '../overview/flow.tsx'
 import { Notice } from '../parts.tsx'
 import { go } from '../router.tsx'
+import '../overview/overview.css'
 import type { ViewProps } from '../view.ts'
 
 export default ({ live, nowMs, theme }: ViewProps) => {
@@ -14,6 +17,8 @@ export default ({ live, nowMs, theme }: ViewProps) => {
   }, [])
   return (
     <>
+      <AttentionList live={live} />
+      <FlowPicture live={live} />
       {stores ? (
         <StoreCards
           {...{ stores, live, nowMs, theme }}
