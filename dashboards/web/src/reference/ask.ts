@@ -28,7 +28,13 @@ export const ask = async (url: string, signal: AbortSignal, onPart: (part: Answe
     type: (response.headers.get('content-type') ?? '').split(';')[0] ?? '',
   }
   const reader = response.body?.getReader()
-  let paintedMs = 0
+  let timer = 0
+  const paintSoon = (): void => {
+    timer ||= window.setTimeout(() => {
+      timer = 0
+      onPart({ ...answered })
+    }, paintMs)
+  }
   try {
     while (reader) {
       const { done, value } = await reader.read()
@@ -42,14 +48,13 @@ export const ask = async (url: string, signal: AbortSignal, onPart: (part: Answe
         await reader.cancel()
         break
       }
-      if (answered.ms - paintedMs > paintMs) {
-        paintedMs = answered.ms
-        onPart({ ...answered })
-      }
+      paintSoon()
     }
   } catch (cause) {
     if (!signal.aborted) throw cause
     answered.cut = 'stopped'
+  } finally {
+    window.clearTimeout(timer)
   }
   if (answered.cut === undefined && answered.type.endsWith('json')) answered.body = indented(answered.body)
   return answered
