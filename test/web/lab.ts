@@ -14,6 +14,7 @@ import {
   encodeEntry,
   lineMappingSchema,
   loadWeb,
+  openFlow,
   openRecords,
   openServer,
   pageViews,
@@ -60,8 +61,17 @@ export const openLab = async ({ webDir, dir, now }: LabOptions): Promise<Lab> =>
       },
     ]),
   )
+  const flow = openFlow({
+    ...{ now: () => now().getTime(), everyMs: 60_000, behindEntriesMax: 1000, log: { warn: () => {} } },
+    ...{ projections: () => [], disk: async () => undefined, gateways: () => [] },
+    broker: () => ({ connections: 0, connected: true }),
+    ingest: () => ({ envelopes: 0, duplicates: 0, invalid: 0, rows: 0, queuedBytes: 0 }),
+    journal: () => journal.stats(),
+    rejectsSince: records.evidence.rejectsSince,
+    onAttention: () => {},
+  })
   const deps: AppDeps = {
-    ...{ historian, sites, records, evidence: records.evidence, live, now, lateHoursMax: 48, version: '0.1.0' },
+    ...{ historian, sites, records, evidence: records.evidence, flow, live, now, lateHoursMax: 48, version: '0.1.0' },
     ...(web && { web }),
     ingest: async (_gateway, epoch, seq) => ({ epoch, through: seq }),
     receipt: (_gateway, epoch) => ({ epoch, through: 0 }),
@@ -114,6 +124,7 @@ export const openLab = async ({ webDir, dir, now }: LabOptions): Promise<Lab> =>
       return take([gaugeFrame(nowNs(), [pressure], [null], { ...gaugeOrigin, ...where })])
     },
     async close() {
+      await flow.close()
       await live.close()
       await server.close()
       await records.close()
