@@ -9,12 +9,9 @@ import {
   createLive,
   createMemoryHistorian,
   createSites,
-  type FlowWatch,
-  gatewayView,
   type HttpServer,
   lineMappingSchema,
   loadWeb,
-  openFlow,
   openRecords,
   openServer,
   pageViews,
@@ -22,6 +19,7 @@ import {
   sitesSchema,
 } from '@penstock/cloud'
 import { MS_PER_DAY, MS_PER_HOUR, zoneOf } from '@penstock/frame'
+import { openQuietFlow } from './quiet-flow.ts'
 
 const cities = [
   { id: 'Madrid', zone: 'Europe/Madrid', doors: 1, daily: 900 },
@@ -87,19 +85,7 @@ export const openFiveStores = async ({ webDir, recordsFile, weeks, now }: FiveSt
   const records = await openRecords(recordsFile)
   const web = await loadWeb(webDir, pageViews)
   let reasons: string[] = []
-  const flow: FlowWatch = openFlow({
-    ...{ now: () => now().getTime(), everyMs: 1000, behindEntriesMax: 1000, log: { warn: () => {} } },
-    ...{
-      projections: () => ['historian', 'rollup', 'records', 'live'].map(name => ({ name, applied: 41, last: 41 })),
-      disk: async () => undefined,
-    },
-    gateways: () => live.gateways().map(gateway => gatewayView(gateway, deps)),
-    broker: () => ({ connections: 2, connected: true }),
-    ingest: () => ({ envelopes: 41, duplicates: 0, invalid: 0, rows: 40 * 41, queuedBytes: 0 }),
-    journal: () => deps.journalStats(),
-    rejectsSince: records.evidence.rejectsSince,
-    onAttention: items => live.attention(JSON.stringify({ items })),
-  })
+  const flow = openQuietFlow(() => ({ ...deps, live }))
   const deps: AppDeps = {
     ...{ historian, sites, records, evidence: records.evidence, flow, live, now, lateHoursMax: 48, version: '0.1.0' },
     ...(web && { web }),

@@ -14,7 +14,6 @@ import {
   encodeEntry,
   lineMappingSchema,
   loadWeb,
-  openFlow,
   openRecords,
   openServer,
   pageViews,
@@ -23,6 +22,7 @@ import {
 } from '@penstock/cloud'
 import { emptyEnvelope, encodeEnvelope, type Frame, NS_PER_S, type Origin } from '@penstock/frame'
 import { openLog } from '@penstock/log'
+import { openQuietFlow } from './quiet-flow.ts'
 
 export interface Lab {
   url: string
@@ -61,15 +61,7 @@ export const openLab = async ({ webDir, dir, now }: LabOptions): Promise<Lab> =>
       },
     ]),
   )
-  const flow = openFlow({
-    ...{ now: () => now().getTime(), everyMs: 60_000, behindEntriesMax: 1000, log: { warn: () => {} } },
-    ...{ projections: () => [], disk: async () => undefined, gateways: () => [] },
-    broker: () => ({ connections: 0, connected: true }),
-    ingest: () => ({ envelopes: 0, duplicates: 0, invalid: 0, rows: 0, queuedBytes: 0 }),
-    journal: () => journal.stats(),
-    rejectsSince: records.evidence.rejectsSince,
-    onAttention: () => {},
-  })
+  const flow = openQuietFlow(() => ({ ...deps, live }))
   const deps: AppDeps = {
     ...{ historian, sites, records, evidence: records.evidence, flow, live, now, lateHoursMax: 48, version: '0.1.0' },
     ...(web && { web }),

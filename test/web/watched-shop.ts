@@ -10,12 +10,9 @@ import {
   createMemoryHistorian,
   createRollupProjector,
   createSites,
-  type FlowWatch,
-  gatewayView,
   type JournalEntry,
   lineMappingSchema,
   loadWeb,
-  openFlow,
   openRecords,
   openServer,
   pageViews,
@@ -23,6 +20,7 @@ import {
   sitesSchema,
 } from '@penstock/cloud'
 import { type Frame, MS_PER_DAY, MS_PER_HOUR, type SourceStatus, zoneOf } from '@penstock/frame'
+import { openQuietFlow } from './quiet-flow.ts'
 
 const zone = zoneOf('Europe/London')
 const opening = { 'mon-sat': '09:00-20:00', sun: 'closed' }
@@ -104,19 +102,7 @@ export const openWatchedShop = async ({ webDir, recordsFile, now }: WatchedShopO
   status('annex', false, 312, [sourceOf({ rejects: 0, rows: 940 })])
 
   const web = await loadWeb(webDir, pageViews)
-  const flow: FlowWatch = openFlow({
-    ...{ now: () => now().getTime(), everyMs: 1000, behindEntriesMax: 1000, log: { warn: () => {} } },
-    ...{
-      projections: () => ['historian', 'rollup', 'records', 'live'].map(name => ({ name, applied: seq, last: seq })),
-      disk: async () => undefined,
-    },
-    gateways: () => live.gateways().map(gateway => gatewayView(gateway, deps)),
-    broker: () => ({ connections: 2, connected: true }),
-    ingest: () => ({ envelopes: seq, duplicates: 0, invalid: 0, rows: 40 * seq, queuedBytes: 0 }),
-    journal: () => deps.journalStats(),
-    rejectsSince: records.evidence.rejectsSince,
-    onAttention: items => live.attention(JSON.stringify({ items })),
-  })
+  const flow = openQuietFlow(() => ({ ...deps, live }))
   const deps: AppDeps = {
     ...{ historian, sites, records, evidence: records.evidence, flow, live, now, lateHoursMax: 48, version: '0.1.0' },
     ...(web && { web }),
