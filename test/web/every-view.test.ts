@@ -104,6 +104,15 @@ describe.skipIf(chromiumPath === undefined)('every view', { timeout: 60_000 }, (
     expect(await page.getByRole('region', { name: 'The same with curl' }).textContent()).toBe(
       `curl '${stores.url}/v1/sites?kind=lab'`,
     )
+    await page.goto(`${stores.url}/reference?op=get+/v1/rejects/{id}`)
+    const send = page.getByRole('button', { name: 'Send' })
+    expect(await send.isDisabled()).toBe(true)
+    await page.getByRole('textbox', { name: 'id' }).fill('1.0')
+    await send.click()
+    await page.getByText('404 Not Found').waitFor()
+    expect(page.url()).toContain('p.id=1.0')
+    // The browser says each answer of 400 and above on the console.
+    expect(complaints.splice(0).join()).toContain('404')
     await page.goto(`${stores.url}/reference?op=get+/v1/events`)
     await page.getByRole('button', { name: 'Send' }).click()
     await page.getByText('retry: 2000').waitFor()

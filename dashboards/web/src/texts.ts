@@ -333,8 +333,11 @@ export const texts = {
     body: 'Body of the answer',
     took: (ms: string, bytes: string) => `${ms} ms, ${bytes} bytes`,
     coming: 'More is coming …',
-    cutLong: 'The first 256 KiB are shown.',
-    cutStopped: 'Stopped here.',
+    cut: {
+      long: 'The first 256 KiB are shown.',
+      stopped: 'Stopped here.',
+      binary: 'A file, not a text: open it in a tab to keep it.',
+    },
     requestBody: 'What is sent',
     answers: 'What comes back',
     otherwise: 'otherwise',

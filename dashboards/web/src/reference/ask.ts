@@ -9,7 +9,7 @@ export interface Answered {
   bytes: number
   body: string
   /** Why the rest of the body is not here. */
-  cut?: 'long' | 'stopped'
+  cut?: 'long' | 'stopped' | 'binary'
 }
 
 const bodyBytesMax = 256 * 1024
@@ -26,6 +26,10 @@ export const ask = async (url: string, signal: AbortSignal, onPart: (part: Answe
   const answered: Answered = {
     ...{ status: response.status, statusText: response.statusText, ms: 0, bytes: 0, body: '' },
     type: (response.headers.get('content-type') ?? '').split(';')[0] ?? '',
+  }
+  if (!isText(answered.type)) {
+    await response.body?.cancel()
+    return { ...answered, ms: performance.now() - began, cut: 'binary' }
   }
   const reader = response.body?.getReader()
   let timer = 0
@@ -59,6 +63,8 @@ export const ask = async (url: string, signal: AbortSignal, onPart: (part: Answe
   if (answered.cut === undefined && answered.type.endsWith('json')) answered.body = indented(answered.body)
   return answered
 }
+
+const isText = (type: string): boolean => type === '' || type.startsWith('text/') || type.endsWith('json')
 
 const indented = (json: string): string => {
   try {
