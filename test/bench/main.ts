@@ -1,11 +1,12 @@
 /**
- * `pnpm bench [log] [csv] [lake] [influx] [path] [spool] [start] [tdms] [formats]`: each line a figure with its peer or physical limit of the same run.
+ * `pnpm bench [log] [csv] [lake] [influx] [path] [spool] [start] [tdms] [formats] [page]`: each line a figure with its peer or physical limit of the same run.
  */
 import { benchCsv } from './csv.bench.ts'
 import { benchFormats } from './formats.bench.ts'
 import { benchInflux } from './influx.bench.ts'
 import { benchLake } from './lake.bench.ts'
 import { benchLog } from './log.bench.ts'
+import { benchPage } from './page.bench.ts'
 import { benchPath } from './path.bench.ts'
 import { benchSpool } from './spool.bench.ts'
 import { benchStart } from './start.bench.ts'
@@ -22,6 +23,7 @@ const benches: Record<string, (print: (line: string) => void) => Promise<void>> 
   start: benchStart,
   tdms: benchTdms,
   formats: benchFormats,
+  page: benchPage,
 }
 
 const named = process.argv.slice(2)

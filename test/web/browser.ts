@@ -45,6 +45,19 @@ export const openPage = async (
   return { page, complaints, close: () => context.close() }
 }
 
+/** Builds the cloud's page from its sources. */
+export const buildPage = async (outDir: string): Promise<void> => {
+  const web = fileURLToPath(new URL('../../dashboards/web', import.meta.url))
+  const vite = join(web, 'node_modules/vite/bin/vite.js')
+  const build = spawn(process.execPath, [vite, 'build', '--outDir', outDir, '--emptyOutDir', '--logLevel', 'warn'], {
+    cwd: web,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, NODE_ENV: 'production' },
+  })
+  const [code] = (await once(build, 'exit')) as [number | null]
+  if (code !== 0) throw new Error(`the page does not build: vite ended with ${code}`)
+}
+
 /** How many different colours the chart's canvas shows: an empty one shows one. Runs in the browser, hence as text. */
 export const coloursOf = (page: Page): Promise<number> =>
   page.evaluate<number>(`(() => {
@@ -60,16 +73,3 @@ export const overflowOf = (page: Page): Promise<number> =>
 const top = fileURLToPath(new URL('../..', import.meta.url))
 /** Pictures of the pages, to be looked at: git ignores the folder. */
 export const screenshots = join(top, '.screenshots')
-
-/** Builds the cloud's page into a folder of its own. */
-export const buildPage = async (outDir: string): Promise<void> => {
-  const web = join(top, 'dashboards/web')
-  const vite = join(web, 'node_modules/vite/bin/vite.js')
-  const build = spawn(process.execPath, [vite, 'build', '--outDir', outDir, '--emptyOutDir', '--logLevel', 'warn'], {
-    cwd: web,
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, NODE_ENV: 'production' },
-  })
-  const [code] = (await once(build, 'exit')) as [number | null]
-  if (code !== 0) throw new Error(`the page does not build: vite ended with ${code}`)
-}

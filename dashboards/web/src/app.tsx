@@ -24,6 +24,11 @@ export const App = ({ live }: { live: LiveLine }) => {
   const route = useRoute()
   const [theme, toggleTheme] = useTheme()
   const nowMs = useMinute()
+  // On a phone the list of views is wider than the window.
+  useEffect(() => {
+    const chosen = document.querySelector('header nav [aria-current]')
+    chosen?.scrollIntoView({ inline: 'center', block: 'nearest' })
+  }, [route.path])
   return (
     <>
       <a class="skip" href="#main">

@@ -45,12 +45,12 @@ export interface LiveLine {
   /** Told only while somebody listens. */
   onReading(listener: (event: ReadingEvent) => void): () => void
   onGateway(listener: () => void): () => void
+  /** Rejects came, or were decided on. */
+  onReject(listener: () => void): () => void
   /** What a file has amounted to has changed. */
   onLedger(listener: () => void): () => void
   /** What needs a person has changed. */
   onAttention(listener: (items: readonly AttentionItem[]) => void): () => void
-  /** Rejects came, or were decided on. */
-  onReject(listener: () => void): () => void
   /** What was missed is not to be had: read everything again. */
   onReset(listener: () => void): () => void
 }
@@ -123,7 +123,7 @@ export const openLive = (): LiveLine => {
   const connect = (): void => {
     clearTimeout(retryTimer)
     source?.close()
-    const types = `count,gateway,ledger,attention,reject${wantsReadings ? ',reading' : ''}`
+    const types = `count,gateway,reject,ledger,attention${wantsReadings ? ',reading' : ''}`
     const query = new URLSearchParams({ types, ...(lastId !== undefined && { after: lastId }) })
     source = new EventSource(`/v1/events?${query}`)
     source.onopen = () => {
@@ -140,9 +140,9 @@ export const openLive = (): LiveLine => {
     on('count', data => counts.tell(JSON.parse(data) as CountEvent))
     on('reading', data => readings.tell(JSON.parse(data) as ReadingEvent))
     on('gateway', () => gateways.tell())
+    on('reject', () => rejects.tell())
     on('ledger', () => ledgers.tell())
     on('attention', data => attentions.tell((JSON.parse(data) as { items: AttentionItem[] }).items))
-    on('reject', () => rejects.tell())
     on('reset', () => resets.tell())
     on('cut', lost)
   }
@@ -168,9 +168,9 @@ export const openLive = (): LiveLine => {
       return off
     },
     onGateway: gateways.add,
+    onReject: rejects.add,
     onLedger: ledgers.add,
     onAttention: attentions.add,
-    onReject: rejects.add,
     onReset: resets.add,
   }
 }

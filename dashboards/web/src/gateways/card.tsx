@@ -44,7 +44,8 @@ export const GatewayCard = ({ gateway: g, flow, nowMs, whole }: GatewayCardProps
         </ul>
       )}
       {sources.length > 0 && (
-        <div class="table">
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a wide table is scrolled with the keyboard
+        <section class="table" tabIndex={0} aria-label={t.source}>
           <table>
             <thead>
               <tr>
@@ -86,7 +87,7 @@ export const GatewayCard = ({ gateway: g, flow, nowMs, whole }: GatewayCardProps
               ))}
             </tbody>
           </table>
-        </div>
+        </section>
       )}
     </section>
   )

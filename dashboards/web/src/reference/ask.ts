@@ -9,7 +9,7 @@ export interface Answered {
   bytes: number
   body: string
   /** Why the rest of the body is not here. */
-  cut?: 'long' | 'stopped'
+  cut?: 'long' | 'stopped' | 'binary'
 }
 
 const bodyBytesMax = 256 * 1024
@@ -27,8 +27,18 @@ export const ask = async (url: string, signal: AbortSignal, onPart: (part: Answe
     ...{ status: response.status, statusText: response.statusText, ms: 0, bytes: 0, body: '' },
     type: (response.headers.get('content-type') ?? '').split(';')[0] ?? '',
   }
+  if (!isText(answered.type)) {
+    await response.body?.cancel()
+    return { ...answered, ms: performance.now() - began, cut: 'binary' }
+  }
   const reader = response.body?.getReader()
-  let paintedMs = 0
+  let timer = 0
+  const paintSoon = (): void => {
+    timer ||= window.setTimeout(() => {
+      timer = 0
+      onPart({ ...answered })
+    }, paintMs)
+  }
   try {
     while (reader) {
       const { done, value } = await reader.read()
@@ -42,18 +52,19 @@ export const ask = async (url: string, signal: AbortSignal, onPart: (part: Answe
         await reader.cancel()
         break
       }
-      if (answered.ms - paintedMs > paintMs) {
-        paintedMs = answered.ms
-        onPart({ ...answered })
-      }
+      paintSoon()
     }
   } catch (cause) {
     if (!signal.aborted) throw cause
     answered.cut = 'stopped'
+  } finally {
+    window.clearTimeout(timer)
   }
   if (answered.cut === undefined && answered.type.endsWith('json')) answered.body = indented(answered.body)
   return answered
 }
+
+const isText = (type: string): boolean => type === '' || type.startsWith('text/') || type.endsWith('json')
 
 const indented = (json: string): string => {
   try {

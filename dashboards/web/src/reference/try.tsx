@@ -16,12 +16,11 @@ export interface TryProps {
 }
 
 export const Try = ({ operation, values, onValue }: TryProps) => {
-  const query = operation.parameters.filter(p => p.in === 'query')
-  const given = Object.fromEntries(query.map(({ name }) => [name, values[name] || undefined]))
-  const path = address(operation.path, given)
+  const fields = operation.parameters.filter(p => p.in === 'query' || p.in === 'path')
+  const path = addressOf(operation, values)
   const isGet = operation.method === 'get'
   const { answered, failed, busy, send, stop } = useAnswer(path)
-  const missing = query.filter(({ name, required }) => required && given[name] === undefined).map(p => p.name)
+  const missing = fields.filter(({ name, required }) => required && !values[name]).map(p => p.name)
   const submit = (event: Event) => {
     event.preventDefault()
     if (missing.length === 0) send()
@@ -30,8 +29,8 @@ export const Try = ({ operation, values, onValue }: TryProps) => {
   return (
     <>
       <form class="ref-form" onSubmit={submit}>
-        {query.length === 0 && <p class="quiet">{t.noParameters}</p>}
-        {query.map(parameter => (
+        {fields.length === 0 && <p class="quiet">{t.noParameters}</p>}
+        {fields.map(parameter => (
           <Field
             key={`${operation.id} ${parameter.name}`}
             {...{ parameter, editable: isGet, value: values[parameter.name] ?? '' }}
@@ -66,6 +65,13 @@ export const Try = ({ operation, values, onValue }: TryProps) => {
       </div>
     </>
   )
+}
+
+/** With what was given; a place in the path that was not keeps its name in braces. */
+const addressOf = ({ path, parameters }: Operation, values: Record<string, string>): string => {
+  const query = parameters.filter(p => p.in === 'query').map(({ name }) => [name, values[name] || undefined])
+  const filled = path.replace(/\{(\w+)\}/g, (place, name: string) => encodeURIComponent(values[name] ?? '') || place)
+  return address(filled, Object.fromEntries(query))
 }
 
 const useAnswer = (path: string) => {
@@ -179,7 +185,7 @@ const Answer = ({ answered, busy }: { answered: Answered; busy: boolean }) => {
         <span>{type}</span>
         <span>{t.took(numberText(Math.round(ms)), numberText(bytes))}</span>
         {busy && <span role="status">{t.coming}</span>}
-        {cut && <span>{cut === 'long' ? t.cutLong : t.cutStopped}</span>}
+        {cut && <span>{t.cut[cut]}</span>}
       </p>
       {body !== '' && <Code label={t.body} text={body} />}
     </div>

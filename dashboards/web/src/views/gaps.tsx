@@ -265,7 +265,8 @@ const Table = ({ coverage, gaps, view }: Found & { view: GapView }) => {
   const shown = all ? rows : rows.slice(0, 30)
   if (rows.length === 0) return <p class="quiet">{t.wholeText}</p>
   return (
-    <div class="table">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a wide table is scrolled with the keyboard
+    <section class="table" tabIndex={0} aria-label={t.title}>
       <table>
         <thead>
           <tr>
@@ -307,7 +308,7 @@ const Table = ({ coverage, gaps, view }: Found & { view: GapView }) => {
           </button>
         </div>
       )}
-    </div>
+    </section>
   )
 }
 
