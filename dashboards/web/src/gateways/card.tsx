@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact'
 import type { Gateway } from '../api.ts'
 import { bytesText, numberText } from '../format.ts'
 import type { components } from '../generated/api.d.ts'
+import { WideTable } from '../parts.tsx'
 import { Link } from '../router.tsx'
 import { texts } from '../texts.ts'
 
@@ -44,7 +45,7 @@ export const GatewayCard = ({ gateway: g, flow, nowMs, whole }: GatewayCardProps
         </ul>
       )}
       {sources.length > 0 && (
-        <div class="table">
+        <WideTable label={t.sourcesOf(g.gateway)}>
           <table>
             <thead>
               <tr>
@@ -86,7 +87,7 @@ export const GatewayCard = ({ gateway: g, flow, nowMs, whole }: GatewayCardProps
               ))}
             </tbody>
           </table>
-        </div>
+        </WideTable>
       )}
     </section>
   )
