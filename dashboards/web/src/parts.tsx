@@ -80,3 +80,11 @@ export const Notice = ({
     )}
   </div>
 )
+
+/** A table that may be wider than its place: scrolled with the keyboard too, hence in the order of Tab. */
+export const WideTable = ({ label, children }: { label: string; children: ComponentChildren }) => (
+  // biome-ignore lint/a11y/noNoninteractiveTabindex: without it nobody scrolls it by keyboard
+  <section class="table" aria-label={label} tabIndex={0}>
+    {children}
+  </section>
+)

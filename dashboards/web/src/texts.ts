@@ -547,6 +547,7 @@ export const texts = {
     unknown: (name: string) => `No gateway “${name}” has reported`,
     unknownText: 'It may not have spoken since the cloud started.',
     gateway: (name: string) => `Gateway ${name}`,
+    sourcesOf: (name: string) => `Sources of ${name}`,
     online: 'Online',
     offline: 'Offline',
     heard: 'Last word',

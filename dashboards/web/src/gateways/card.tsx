@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact'
 import type { Gateway } from '../api.ts'
 import { bytesText, numberText } from '../format.ts'
 import type { components } from '../generated/api.d.ts'
+import { WideTable } from '../parts.tsx'
 import { Link } from '../router.tsx'
 import { texts } from '../texts.ts'
 
@@ -44,8 +45,7 @@ export const GatewayCard = ({ gateway: g, flow, nowMs, whole }: GatewayCardProps
         </ul>
       )}
       {sources.length > 0 && (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a wide table is scrolled with the keyboard
-        <section class="table" tabIndex={0} aria-label={t.source}>
+        <WideTable label={t.sourcesOf(g.gateway)}>
           <table>
             <thead>
               <tr>
@@ -87,7 +87,7 @@ export const GatewayCard = ({ gateway: g, flow, nowMs, whole }: GatewayCardProps
               ))}
             </tbody>
           </table>
-        </section>
+        </WideTable>
       )}
     </section>
   )

@@ -9,7 +9,7 @@ import { HeatMap } from '../gaps/map.tsx'
 import { dayChoices, type GapView, gapUrl, readGapView } from '../gaps/url.ts'
 import { type Found, type GapQuery, useGaps } from '../gaps/use-gaps.ts'
 import { placeText, placeTitle } from '../gaps/words.ts'
-import { Choice, Notice } from '../parts.tsx'
+import { Choice, Notice, WideTable } from '../parts.tsx'
 import { go } from '../router.tsx'
 import { texts } from '../texts.ts'
 import type { ViewProps } from '../view.ts'
@@ -265,8 +265,7 @@ const Table = ({ coverage, gaps, view }: Found & { view: GapView }) => {
   const shown = all ? rows : rows.slice(0, 30)
   if (rows.length === 0) return <p class="quiet">{t.wholeText}</p>
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a wide table is scrolled with the keyboard
-    <section class="table" tabIndex={0} aria-label={t.title}>
+    <WideTable label={t.title}>
       <table>
         <thead>
           <tr>
@@ -308,7 +307,7 @@ const Table = ({ coverage, gaps, view }: Found & { view: GapView }) => {
           </button>
         </div>
       )}
-    </section>
+    </WideTable>
   )
 }
 
