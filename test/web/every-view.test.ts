@@ -20,7 +20,13 @@ const startedMs = performance.now()
 const now = () => new Date(Date.parse('2026-03-18T14:25:00Z') + performance.now() - startedMs)
 const firstLoadBytesMax = 150_000
 
-const views = ['/', ...pageViews, '/counts?store=London', '/reference?op=post+/v1/readings']
+const views = [
+  '/',
+  ...pageViews,
+  '/counts?store=London',
+  '/gaps?site=London&as=table',
+  '/reference?op=post+/v1/readings',
+]
 /** Both widths and both themes; colours do not depend on the width. */
 const looks: Record<string, BrowserContextOptions> = {
   desk: {},
